@@ -1,0 +1,5 @@
+"""`python -m edgebox`."""
+
+from edgebox.cli import main
+
+main()

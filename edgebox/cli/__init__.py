@@ -1,0 +1,5 @@
+"""The commands."""
+
+from edgebox.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,16 @@
+"""Reading a key without leaving it in the shell's history."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+def read_key(given: str) -> str:
+    """`-` asks for the key on a terminal, or reads it from standard input; anything else is the key."""
+    if given != "-":
+        return given
+    if sys.stdin.isatty():
+        return str(click.prompt("Key", hide_input=True, err=True)).strip()
+    return sys.stdin.readline().strip()

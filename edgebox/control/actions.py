@@ -1,0 +1,190 @@
+"""The actions of the box as commands call them: by name, with JSON in and JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from edgebox.box import ActionError, Box, ListStatus
+from edgebox.devices import pretixdroid
+from edgebox.model import CheckIn, CheckInList, Device
+from edgebox.store import StoreError
+from edgebox.store.devices import foreign_repeats
+from edgebox.sync import Progress
+from edgebox.upstream import UpstreamError
+
+KNOWN_ERRORS = (ActionError, StoreError, UpstreamError)
+"""What an action may raise and a person can read."""
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def run(box: Box, action: str, arguments: dict[str, Any], report: Report = lambda progress: None) -> Any:
+    """Do one action; its JSON-able result. Raises one of KNOWN_ERRORS."""
+    known = _ACTIONS.get(action)
+    if known is None:
+        raise ActionError(f"this box does not know the action {action}: are command and box of one version?")
+    if action == "sync":
+        arguments = {**arguments, "report": report}
+    return known(box, **arguments)
+
+
+def _status(box: Box) -> dict[str, Any]:
+    clock = {"trusted": box.clock.is_trusted(), "now": box.clock.now().isoformat()}
+    return {"lists": [_status_entry(entry) for entry in box.status()], "clock": clock}
+
+
+def _add_list(box: Box, url: str, key: str, name: str | None, separate: bool) -> dict[str, Any]:
+    return _added(box, box.add_list(url, key, name=name, separate=separate))
+
+
+def _add_saved(box: Box, content: Any, origin: str, name: str | None, separate: bool) -> dict[str, Any]:
+    return _added(box, box.add_saved(content, origin, name=name, separate=separate))
+
+
+def _added(box: Box, list_: CheckInList) -> dict[str, Any]:
+    return {
+        "id": list_.id,
+        "name": list_.name,
+        "path": list_.path,
+        "version": list_.version,
+        "was_reached": list_.catalog is not None,
+        "upstream": box.sync.report(list_.id).state,
+    }
+
+
+def _devices(box: Box) -> dict[str, Any]:
+    foreign = foreign_repeats(box.store.reading())
+    devices = []
+    for device in box.store.devices.all():
+        entry = _device(box, device)
+        del entry["key"], entry["qr"]
+        devices.append(entry | {"foreign_repeats": foreign.get(device.id, 0)})
+    return {"devices": devices}
+
+
+def _add_device(
+    box: Box,
+    name: str,
+    list_id: int,
+    key: str | None,
+    items: list[int] | None,
+    allow_search: bool,
+    show_info: bool,
+) -> dict[str, Any]:
+    item_ids = None if items is None else frozenset(items)
+    device = box.add_device(name, list_id, key=key, item_ids=item_ids, allow_search=allow_search, show_info=show_info)
+    return _device(box, device)
+
+
+def _attention(box: Box) -> dict[str, Any]:
+    held = [
+        {
+            "list": entry.list.id,
+            "name": entry.list.name,
+            "tickets": entry.held.tickets,
+            "checkins": entry.held.checkins,
+            "examples": [asdict(ticket) for ticket in box.held_tickets(entry.list.id)],
+        }
+        for entry in box.status()
+        if entry.held
+    ]
+    conflicts = [
+        {
+            **_checkin(conflict.checkin),
+            "list_name": conflict.list_name,
+            "order": conflict.order_code,
+            "name": conflict.attendee_name,
+        }
+        for conflict in box.conflicts()
+    ]
+    return {"conflicts": conflicts, "held": held}
+
+
+def _sync(box: Box, list_id: int | None, report: Report) -> dict[str, Any]:
+    def tell(progress: Progress) -> None:
+        report(asdict(progress))
+
+    return {"lists": [asdict(synced) for synced in box.sync_now(list_id, tell)]}
+
+
+_ACTIONS: dict[str, Callable[..., Any]] = {
+    "status": _status,
+    "lists.add": _add_list,
+    "lists.add_saved": _add_saved,
+    "lists.remove": lambda box, list_id: box.remove_list(list_id),
+    "devices": _devices,
+    "devices.add": _add_device,
+    "devices.show": lambda box, name: _device(box, box.store.devices.named(name)),
+    "devices.revoke": lambda box, name: {"name": box.revoke_device(name).name},
+    "attention": _attention,
+    "attention.retry": lambda box, checkin_id: _checkin(box.retry(checkin_id)),
+    "attention.dismiss": lambda box, checkin_id, reason: _checkin(box.dismiss(checkin_id, reason)),
+    "attention.accept": lambda box, list_id: asdict(box.accept_held(list_id)),
+    "attention.reject": lambda box, list_id: asdict(box.reject_held(list_id)),
+    "sync": _sync,
+}
+
+
+def _status_entry(entry: ListStatus) -> dict[str, Any]:
+    list_ = entry.list
+    return {
+        "id": list_.id,
+        "organizer": list_.organizer,
+        "event": list_.event,
+        "subevent": list_.subevent,
+        "name": list_.name,
+        "upstream": entry.link.state,
+        "upstream_since": _text(entry.link.since),
+        "upstream_detail": entry.link.detail,
+        "url": list_.source.url,
+        "version": list_.version,
+        "tickets": entry.tickets,
+        "checkins": entry.checkins,
+        "pending": entry.pending,
+        "oldest_pending": _text(entry.oldest_pending_at),
+        "conflicts": entry.conflicts,
+        "held_tickets": entry.held.tickets,
+        "held_checkins": entry.held.checkins,
+        "last_pull": _text(list_.source.last_pull),
+        "last_push": _text(list_.last_push),
+    }
+
+
+def _device(box: Box, device: Device) -> dict[str, Any]:
+    lists = [list_ for list_ in map(box.store.lists.get, device.list_ids) if list_ is not None]
+    return {
+        "name": device.name,
+        "lists": list(device.list_ids),
+        "key": device.key,
+        "qr": pretixdroid.configuration(device, lists[0], box.base_url()) if lists else None,
+        "items": None if device.item_ids is None else sorted(device.item_ids),
+        "allow_search": device.allow_search,
+        "show_info": device.show_info,
+        "added": _text(device.added_at),
+        "revoked": _text(device.revoked_at),
+        "last_seen": _text(device.last_seen_at),
+        "user_agent": device.user_agent,
+    }
+
+
+def _checkin(checkin: CheckIn) -> dict[str, Any]:
+    return {
+        "id": checkin.id,
+        "list": checkin.list_id,
+        "secret": checkin.secret,
+        "device": checkin.device_name,
+        "datetime": _text(checkin.datetime),
+        "state": checkin.state,
+        "forced": checkin.is_forced,
+        "offline": checkin.is_offline,
+        "conflict": checkin.conflict,
+        "conflict_note": checkin.conflict_note,
+        "push_note": checkin.push_note,
+    }
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None

@@ -1,0 +1,79 @@
+"""The running box's side: a small waitress on a UNIX socket that only the box's own user can open."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import waitress
+
+from edgebox.box import Box
+from edgebox.control import actions
+
+log = logging.getLogger(__name__)
+
+SOCKET_NAME = "edgebox.sock"
+THREADS = 2
+
+
+class ControlServer:
+    """Serves actions until `close()`."""
+
+    def __init__(self, box: Box) -> None:
+        self._box = box
+        self._directory = box.config.data_dir
+        self._server = waitress.create_server(
+            self._answer, sockets=[_listening_socket(self._directory)], threads=THREADS, ident=None
+        )
+        self._thread = threading.Thread(target=self._server.run, name="control", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving and take the socket away."""
+        self._server.close()
+        (self._directory / SOCKET_NAME).unlink(missing_ok=True)
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """One action: lines of JSON, `{"progress": ...}` as often as there is any, then `{"result"}` or `{"error"}`."""
+        write = start_response("200 OK", [("Content-Type", "application/x-ndjson")])
+
+        def say(line: dict[str, Any]) -> None:
+            write(json.dumps(line).encode() + b"\n")
+
+        try:
+            asked = json.loads(environ["wsgi.input"].read())
+            result = actions.run(
+                self._box, asked["action"], asked["arguments"], lambda progress: say({"progress": progress})
+            )
+        except actions.KNOWN_ERRORS as error:
+            say({"error": str(error)})
+        except Exception:
+            log.exception("a command failed")
+            say({"error": "the box has a fault; its log says which"})
+        else:
+            say({"result": result})
+        return []
+
+
+def _listening_socket(directory: Path) -> socket.socket:
+    """A bound socket with mode 0600 before anybody can connect.
+
+    Bound relative to the directory: a socket's address is limited to about a hundred bytes, a path is not.
+    """
+    (directory / SOCKET_NAME).unlink(missing_ok=True)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        control.bind(f"/proc/self/fd/{handle}/{SOCKET_NAME}")
+        os.chmod(SOCKET_NAME, 0o600, dir_fd=handle)
+    finally:
+        os.close(handle)
+    return control

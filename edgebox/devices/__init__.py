@@ -1,0 +1,1 @@
+"""What scanners speak to the box: one room per dialect."""

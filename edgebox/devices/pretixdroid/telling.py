@@ -1,0 +1,162 @@
+"""Writing what a scanner is told. A key that an app needs is never missing; `null` stands where it may."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from edgebox.model import Catalog, CheckInList, PastCheckIn, Question, Reason, Redeemed, Ticket, Verdict
+from edgebox.store.tickets import Count, Counts
+
+ASKABLE = frozenset("NSTBCMDHW")
+"""Question types that the app knows; it crashes on any other, and it cannot hand over files."""
+
+REASONS = {
+    Reason.UNKNOWN_TICKET: "unknown_ticket",
+    Reason.PRODUCT: "product",
+    Reason.WITHDRAWN: "unpaid",
+    Reason.UNPAID: "unpaid",
+    Reason.ALREADY_REDEEMED: "already_redeemed",
+}
+"""The nearest reason that this API has; the true one stands in `message`, in words."""
+
+MESSAGES = {
+    Reason.UNKNOWN_TICKET: "No ticket with this code is known here.",
+    Reason.PRODUCT: "This kind of ticket is not for this scanner.",
+    Reason.WITHDRAWN: "This ticket was cancelled or refunded.",
+    Reason.UNPAID: "This ticket is not paid for.",
+}
+
+
+def verdict_body(list_: CheckInList, redeemed: Redeemed) -> dict[str, Any]:
+    """The answer of `redeem/`."""
+    verdict = redeemed.verdict
+    body: dict[str, Any] = {"version": list_.version}
+    if verdict.is_ok:
+        body["status"] = "ok"
+    elif verdict.reason is Reason.INCOMPLETE:
+        body["status"] = "incomplete"
+        body["questions"] = [question_body(question) for question in verdict.questions]
+    else:
+        assert verdict.reason is not None
+        body |= {"status": "error", "reason": REASONS[verdict.reason], "message": _message(list_, verdict)}
+    if redeemed.ticket is not None:
+        body["data"] = ticket_body(list_.catalog, redeemed.ticket, redeemed.is_redeemed)
+    return body
+
+
+def ticket_body(catalog: Catalog | None, ticket: Ticket, is_redeemed: bool) -> dict[str, Any]:
+    """A ticket as `redeem/`, `search/` and `download/` show it."""
+    data = ticket.data
+    item = catalog.item(data.item_id) if catalog else None
+    variation = None
+    if data.variation_id is not None:
+        known = item.variations if item else ()
+        variation = next((v.name for v in known if v.id == data.variation_id), f"#{data.variation_id}")
+    return {
+        "secret": data.secret,
+        "order": data.order_code,
+        "item": item.name if item else f"#{data.item_id}",
+        "item_id": data.item_id,
+        "variation": variation,
+        "variation_id": data.variation_id,
+        "attendee_name": data.attendee_name,
+        "attention": data.attention,
+        "redeemed": is_redeemed,
+        "paid": data.is_paid,
+        "checkin_allowed": data.checkin_allowed,
+        "addons_text": data.addons_text,
+    }
+
+
+def question_body(question: Question, *, with_items: bool = False) -> dict[str, Any]:
+    """A question; `options` is always there."""
+    body: dict[str, Any] = {
+        "id": question.id,
+        "type": question.type,
+        "question": question.text,
+        "required": question.is_required,
+        "position": question.position,
+        "options": [{"id": option.id, "answer": option.text} for option in question.options],
+    }
+    if with_items:
+        body["items"] = sorted(question.item_ids)
+    return body
+
+
+def questions_body(catalog: Catalog | None) -> list[dict[str, Any]]:
+    """The questions of `download/`: those that this API can ask."""
+    questions = catalog.questions if catalog else ()
+    return [question_body(question, with_items=True) for question in questions if question.type in ASKABLE]
+
+
+def status_body(list_: CheckInList, counts: Counts) -> dict[str, Any]:
+    """The answer of `status/`: items and names are upstream's, numbers the box's."""
+    catalog = list_.catalog
+    event = catalog.event if catalog else None
+    listed = catalog.items if catalog else ()
+    items = [
+        {
+            "id": item.id,
+            "name": item.name,
+            "admission": item.is_admission,
+            **_count(counts.by_item.get(item.id, Count())),
+            "variations": [
+                {"id": v.id, "name": v.name, **_count(counts.by_variation.get((item.id, v.id), Count()))}
+                for v in item.variations
+            ],
+        }
+        for item in listed
+    ]
+    known = {item.id for item in listed}
+    items += [
+        {"id": item_id, "name": f"#{item_id}", "admission": True, **_count(count), "variations": []}
+        for item_id, count in sorted(counts.by_item.items())
+        if item_id not in known
+    ]
+    return {
+        **_count(counts.all),
+        "version": list_.version,
+        "event": {
+            "name": event.name if event else list_.event,
+            "list": (event and event.list_name) or list_.name,
+            "slug": list_.event,
+            "subevent": event.subevent if event else list_.subevent,
+            "date_from": event.date_from if event else None,
+            "date_to": event.date_to if event else None,
+            "timezone": event.timezone if event else "UTC",
+            "url": event.url if event else None,
+            "organizer": {"name": (event and event.organizer_name) or list_.organizer, "slug": list_.organizer},
+        },
+        "items": items,
+    }
+
+
+def error_body(reason: str, message: str, version: int = 2) -> dict[str, Any]:
+    """Any other answer that is not a decision."""
+    return {"status": "error", "reason": reason, "message": message, "version": version}
+
+
+def _count(count: Count) -> dict[str, int]:
+    return {"checkins": count.checkins, "total": count.total}
+
+
+def _message(list_: CheckInList, verdict: Verdict) -> str:
+    if verdict.reason is Reason.ALREADY_REDEEMED and verdict.first_use is not None:
+        return _first_used(list_, verdict.first_use)
+    assert verdict.reason is not None
+    return MESSAGES[verdict.reason]
+
+
+def _first_used(list_: CheckInList, first: PastCheckIn) -> str:
+    """When and at which device, in the event's time zone."""
+    if first.at is None:
+        return "This ticket was used already; the ticket server does not tell when or where."
+    zone_name = list_.catalog.event.timezone if list_.catalog else "UTC"
+    try:
+        zone = ZoneInfo(zone_name)
+    except (ZoneInfoNotFoundError, ValueError):
+        zone, zone_name = ZoneInfo("UTC"), "UTC"
+    at = first.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    where = f" at {first.device_name}" if first.device_name else ""
+    return f"This ticket was used already, first on {at} ({zone_name}){where}."

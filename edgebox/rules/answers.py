@@ -1,0 +1,86 @@
+"""Whether the answers to a ticket's questions suffice.
+
+Answers come as text: N a number, S a line, T text, B `True`/`False`, C an option id, M option ids joined by commas,
+D `yyyy-mm-dd`, H `HH:MM`, W `yyyy-mm-ddTHH:MM`. Optional questions are asked too, until they were answered or sent
+blank; a required one that is blank or invalid is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+
+from edgebox.model import Question
+
+
+def unanswered(
+    questions: tuple[Question, ...], given: Mapping[int, str], earlier: Mapping[int, str]
+) -> tuple[Question, ...]:
+    """The questions that neither this request nor an earlier one answers validly.
+
+    A question of a type that the protocol does not know, and a file question, is never asked.
+    """
+    return tuple(
+        question
+        for question in questions
+        if question.type in _READERS
+        and not any(question.id in answers and is_valid(question, answers[question.id]) for answers in (given, earlier))
+    )
+
+
+def is_valid(question: Question, text: str) -> bool:
+    """Whether `text` answers the question. Blank answers an optional question; a required yes/no wants a yes."""
+    text = text.strip()
+    if not text:
+        return not question.is_required
+    return _READERS[question.type](question, text)
+
+
+def _is_number(question: Question, text: str) -> bool:
+    try:
+        return Decimal(text.replace(",", ".")).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _is_text(question: Question, text: str) -> bool:
+    return True
+
+
+def _is_yes_or_no(question: Question, text: str) -> bool:
+    return text in ("True", "true") or (text in ("False", "false") and not question.is_required)
+
+
+def _is_option(question: Question, text: str) -> bool:
+    return any(text == str(option.id) for option in question.options)
+
+
+def _are_options(question: Question, text: str) -> bool:
+    chosen = text.split(",")
+    return len(set(chosen)) == len(chosen) and all(_is_option(question, part) for part in chosen)
+
+
+def _parses(parse: Callable[[str], object]) -> Callable[[Question, str], bool]:
+    def reads(question: Question, text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    return reads
+
+
+_READERS: Mapping[str, Callable[[Question, str], bool]] = {
+    "N": _is_number,
+    "S": _is_text,
+    "T": _is_text,
+    "B": _is_yes_or_no,
+    "C": _is_option,
+    "M": _are_options,
+    "D": _parses(date.fromisoformat),
+    "H": _parses(time.fromisoformat),
+    "W": _parses(datetime.fromisoformat),
+}
+"""How each type is read. Only these are asked: an app that meets a type it does not know crashes."""

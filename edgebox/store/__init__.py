@@ -1,0 +1,95 @@
+"""The store: SQLite, one writer, readers that never block it. The only package with SQL.
+
+`Store` opens the database of a data directory and hands out its parts, one an aggregate. What a method promises to be
+recorded is on the disk when it returns.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from edgebox.store import migrations
+from edgebox.store.attempts import Attempts
+from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect
+from edgebox.store.devices import Devices
+from edgebox.store.held import Held
+from edgebox.store.journal import Journal
+from edgebox.store.lists import Lists
+from edgebox.store.numbers import Numbers
+from edgebox.store.readers import Readers
+from edgebox.store.redeem import Redeemer
+from edgebox.store.snapshots import Snapshots
+from edgebox.store.tickets import Tickets
+from edgebox.store.writer import Writer
+
+__all__ = ["Busy", "NotWritable", "Refused", "Store", "StoreError", "open_for_reading"]
+
+PROBE_EVERY_S = 30.0
+"""A commit within this time says that the disk can be written; only without one does a probe write."""
+
+
+class Store:
+    """The box's memory. Open until `close()`; one at a time for a data directory (the caller holds its lock)."""
+
+    def __init__(
+        self, data_dir: Path, *, attempts_max_age_days: float = 30.0, attempts_max_count: int = 500_000
+    ) -> None:
+        path = data_dir / DATABASE_NAME
+        # Keys and names are in it: nobody else may read it, nor the files that SQLite makes beside it (same mode).
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.chmod(0o600)
+        connection = connect(path)
+        try:
+            migrations.apply(connection)
+            self._readers = Readers(path)
+            self.attempts = Attempts(attempts_max_age_days, attempts_max_count)
+            self._writer = Writer(path, self.attempts)
+            self.lists = Lists(connection, self._writer)
+            self.devices = Devices(connection, self._writer, self.attempts)
+            self.numbers = Numbers(connection)
+        except sqlite3.Error as error:
+            raise StoreError(f"the database {path} cannot be used ({error}); it was left as it is") from error
+        finally:
+            connection.close()
+        self.tickets = Tickets(self._readers)
+        self.journal = Journal(self._readers, self._writer, self.lists, self.numbers)
+        self.held = Held(self._readers, self._writer, self.lists)
+        self.snapshots = Snapshots(self._readers, self._writer, self.lists, self.numbers)
+        self.redeemer = Redeemer(self._writer, self.lists, self.numbers, self.attempts)
+        self._writer.on_reopen = self._reload
+        self._writer.start()
+
+    def reading(self) -> Connection:
+        """This thread's read-only connection."""
+        return self._readers.get()
+
+    def write_failure(self) -> str | None:
+        """Why the store cannot be written, in words; None when it can. Writes a probe only where nothing else did."""
+        last_s = self._writer.last_commit_at_s
+        if self._writer.failure is None and last_s is not None and time.monotonic() - last_s < PROBE_EVERY_S:
+            return None
+        return self._writer.probe(PROBE_EVERY_S)
+
+    def close(self) -> None:
+        """Write what waits and close the database; no other thread may be reading."""
+        self._writer.close()
+        self._readers.close()
+
+    def _reload(self, connection: Connection) -> None:
+        self.lists.reload(connection)
+        self.devices.reload(connection)
+        self.numbers.reload(connection)
+
+
+def open_for_reading(data_dir: Path) -> Connection:
+    """A read-only connection beside whatever box runs on the data directory.
+
+    Raises StoreError where there is no database yet.
+    """
+    path = data_dir / DATABASE_NAME
+    if not path.exists():
+        raise StoreError(f"{data_dir} holds no box yet: start one (edgebox serve) or add a list (edgebox lists add)")
+    return connect(path, read_only=True)

@@ -1,0 +1,147 @@
+"""The scanners: few rows, looked up by key on every request, so held in memory as of the last commit."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import sqlite3
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+
+from edgebox.instants import from_text, to_text
+from edgebox.model import Device
+from edgebox.store.attempts import Attempts
+from edgebox.store.db import Connection, Refused, Row
+from edgebox.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice:
+    """A device to add. `item_ids` None: all items."""
+
+    name: str
+    key: str = field(repr=False)
+    list_ids: tuple[int, ...]
+    item_ids: frozenset[int] | None
+    allow_search: bool
+    show_info: bool
+
+
+class Devices:
+    """The devices of this box, in the order in which they were added; revoked ones stay in the record."""
+
+    def __init__(self, connection: Connection, writer: Writer, attempts: Attempts) -> None:
+        self._writer = writer
+        self._attempts = attempts
+        self._by_id: dict[int, Device] = {}
+        self._by_digest: dict[bytes, Device] = {}
+        self.reload(connection)
+
+    def reload(self, connection: Connection) -> None:
+        """Take what is on disk as the truth."""
+        lists: dict[int, list[int]] = {}
+        for row in connection.execute("SELECT device_id, list_id FROM device_list ORDER BY device_id, list_id"):
+            lists.setdefault(row["device_id"], []).append(row["list_id"])
+        rows = connection.execute("SELECT * FROM device ORDER BY id").fetchall()
+        self._by_id = {row["id"]: _device(row, tuple(lists.get(row["id"], ()))) for row in rows}
+        self._by_digest = {_digest(d.key): d for d in self._by_id.values() if d.revoked_at is None}
+
+    def all(self) -> tuple[Device, ...]:
+        """Every device, revoked ones too, with last-seen times as of now."""
+        seen = self._attempts.sightings()
+        return tuple(
+            replace(device, last_seen_at=seen[device.id].at, user_agent=seen[device.id].user_agent or device.user_agent)
+            if device.id in seen
+            else device
+            for device in self._by_id.values()
+        )
+
+    def named(self, name: str) -> Device:
+        """The device of this name that is in use. Raises Refused when there is none."""
+        found = [device for device in self.all() if device.name == name and device.revoked_at is None]
+        if not found:
+            raise Refused(f"there is no device named '{name}' (edgebox devices shows them)")
+        return found[0]
+
+    def by_key(self, key: str) -> Device | None:
+        """The device with this key, or None. How long it takes tells nothing about keys: digests are looked up."""
+        device = self._by_digest.get(_digest(key))
+        if device is None or not hmac.compare_digest(device.key.encode(), key.encode("utf-8", "surrogatepass")):
+            return None
+        return device
+
+    def add(self, new: NewDevice, at: datetime) -> Device:
+        """Add a device. Raises Refused when its name or its key is in use."""
+
+        def job(connection: Connection) -> int:
+            try:
+                device_id = connection.execute(
+                    "INSERT INTO device (name, key, item_ids, allow_search, show_info, added_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        new.name,
+                        new.key,
+                        None if new.item_ids is None else json.dumps(sorted(new.item_ids)),
+                        new.allow_search,
+                        new.show_info,
+                        to_text(at),
+                    ),
+                ).lastrowid
+            except sqlite3.IntegrityError as error:
+                what = "name" if "device.name" in str(error) else "key"
+                raise Refused(f"this {what} is in use by a device already; nothing was added: take another") from None
+            connection.executemany(
+                "INSERT INTO device_list (device_id, list_id) VALUES (?, ?)",
+                [(device_id, list_id) for list_id in new.list_ids],
+            )
+            self._reload_after_commit(connection)
+            assert device_id is not None
+            return device_id
+
+        device_id = self._writer.write(job)  # which puts a new dict in place of the old one
+        return self._by_id[device_id]
+
+    def revoke(self, device_id: int, at: datetime) -> None:
+        """End a device's access at once. What it still holds unsent can no longer be uploaded."""
+
+        def job(connection: Connection) -> None:
+            connection.execute("UPDATE device SET revoked_at = ? WHERE id = ?", (to_text(at), device_id))
+            self._reload_after_commit(connection)
+
+        self._writer.write(job)
+
+    def _reload_after_commit(self, connection: Connection) -> None:
+        self._writer.after_commit(lambda: self.reload(connection))
+
+
+def foreign_repeats(connection: Connection) -> dict[int, int]:
+    """By device: entries that it sends again and again although this box does not know the ticket.
+
+    A phone that was reset keeps the queue of an earlier event and re-sends it for ever.
+    """
+    rows = connection.execute(
+        "SELECT device_id, count(*) FROM attempt WHERE verdict = 'unknown_ticket' AND is_forced AND count > 2"
+        " GROUP BY device_id"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _device(row: Row, list_ids: tuple[int, ...]) -> Device:
+    return Device(
+        id=row["id"],
+        name=row["name"],
+        key=row["key"],
+        list_ids=list_ids,
+        item_ids=None if row["item_ids"] is None else frozenset(json.loads(row["item_ids"])),
+        allow_search=bool(row["allow_search"]),
+        show_info=bool(row["show_info"]),
+        added_at=from_text(row["added_at"]),
+        revoked_at=from_text(row["revoked_at"]) if row["revoked_at"] else None,
+        last_seen_at=from_text(row["last_seen_at"]) if row["last_seen_at"] else None,
+        user_agent=row["user_agent"],
+    )

@@ -1,0 +1,291 @@
+"""The journal of check-ins: append-only rows that move from pending to settled, parked or dismissed.
+
+Nothing is deleted here. A check-in's conflict stands on its row; it is opened once and closed by staff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from edgebox.instants import from_text, to_text
+from edgebox.model import CheckIn, CheckInState, ConflictReason, StampKind
+from edgebox.store.db import Connection, Refused, Row
+from edgebox.store.history import answers_from_json
+from edgebox.store.lists import Lists
+from edgebox.store.numbers import Numbers
+from edgebox.store.readers import Readers
+from edgebox.store.writer import Writer
+
+_SELECT = "SELECT checkin.*, device.name AS device_name FROM checkin LEFT JOIN device ON device.id = checkin.device_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A check-in that staff must see, with what they need to understand it."""
+
+    checkin: CheckIn
+    order_code: str
+    attendee_name: str | None
+    list_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What of a list is on its way upstream."""
+
+    pending: int
+    conflicts: int
+    oldest_pending_at: datetime | None
+
+
+class Journal:
+    """Reads and moves check-ins. Recording them is `store.redeem`."""
+
+    def __init__(self, readers: Readers, writer: Writer, lists: Lists, numbers: Numbers) -> None:
+        self._readers = readers
+        self._writer = writer
+        self._lists = lists
+        self._numbers = numbers
+
+    # --- for push -----------------------------------------------------------------------------------------------------
+
+    def pending(self, list_id: int, *, after_id: int, limit: int, choked: bool) -> list[CheckIn]:
+        """Pending check-ins of a list with an id above `after_id`, oldest first.
+
+        `choked`: those on which upstream has choked before, else the others.
+        """
+        rows = self._readers.get().execute(
+            f"{_SELECT} WHERE list_id = ? AND state = 'pending' AND checkin.id > ? AND (tries > 0) = ?"
+            " ORDER BY checkin.id LIMIT ?",
+            (list_id, after_id, choked, limit),
+        )
+        return [_checkin(row) for row in rows]
+
+    def backlog(self, list_id: int) -> Backlog:
+        """How much waits, and since when."""
+        connection = self._readers.get()
+        pending, oldest = connection.execute(
+            "SELECT count(*), min(received_at) FROM checkin WHERE list_id = ? AND state = 'pending'", (list_id,)
+        ).fetchone()
+        conflicts = connection.execute(
+            "SELECT count(*) FROM checkin WHERE list_id = ? AND conflict IS NOT NULL AND conflict_closed_at IS NULL",
+            (list_id,),
+        ).fetchone()[0]
+        return Backlog(pending, conflicts, from_text(oldest) if oldest else None)
+
+    def settle(
+        self, checkin: CheckIn, at: datetime, *, conflict: ConflictReason | None = None, note: str | None = None
+    ) -> None:
+        """Upstream has acknowledged this check-in; `conflict`: it had to be told with force, for this reason."""
+
+        def job(connection: Connection) -> None:
+            connection.execute(
+                "UPDATE checkin SET state = 'settled', settled_number = ?, settled_at = ?, push_note = ?"
+                " WHERE id = ? AND state = 'pending'",
+                (self._numbers.take(connection), to_text(at), note, checkin.id),
+            )
+            if conflict is not None:
+                open_conflict(connection, checkin.id, conflict, note, at)
+            else:
+                # It had been parked, staff retried it, and now upstream took it.
+                connection.execute(
+                    "UPDATE checkin SET conflict_closed_at = ?, closed_reason = 'upstream took it'"
+                    " WHERE id = ? AND conflict IN ('refused', 'poisonous') AND conflict_closed_at IS NULL",
+                    (to_text(at), checkin.id),
+                )
+            self._lists.pushed(connection, checkin.list_id, at)
+
+        self._writer.write(job)
+
+    def choked(self, checkin: CheckIn, note: str) -> None:
+        """Upstream choked on this very check-in; it stays pending."""
+        self._writer.write(
+            lambda connection: connection.execute(
+                "UPDATE checkin SET tries = tries + 1, push_note = ? WHERE id = ?", (note, checkin.id)
+            )
+        )
+
+    def park(self, checkin: CheckIn, reason: ConflictReason, note: str, at: datetime) -> None:
+        """Give up on a check-in until staff retry or dismiss it; it goes on counting as an entry."""
+
+        def job(connection: Connection) -> None:
+            connection.execute(
+                "UPDATE checkin SET state = 'parked', push_note = ? WHERE id = ? AND state = 'pending'",
+                (note, checkin.id),
+            )
+            open_conflict(connection, checkin.id, reason, note, at)
+
+        self._writer.write(job)
+
+    # --- for the clock ------------------------------------------------------------------------------------------------
+
+    def correct_stamps(self, boot_id: str, true_time: Callable[[float], datetime | None], at: datetime) -> None:
+        """Correct, once, what the box stamped while its clock could not be believed.
+
+        `true_time` gives the time at a number of seconds since this boot, None while nobody knows it: then they stay
+        as they are. Those of an earlier boot can never be corrected; they are flagged.
+        """
+        rows = self._readers.get().execute(
+            f"{_SELECT} WHERE state = 'pending' AND stamp = ? ORDER BY checkin.id", (StampKind.UNTRUSTED,)
+        )
+        untrusted = [_checkin(row) for row in rows]
+
+        def job(connection: Connection) -> None:
+            for checkin in untrusted:
+                is_lost = checkin.boot_id != boot_id
+                corrected = None if is_lost else true_time(checkin.boottime_s)
+                if is_lost:
+                    note = "stamped before a restart by a clock that could not be believed: its time may be wrong"
+                    open_conflict(connection, checkin.id, ConflictReason.CLOCK_UNTRUSTED, note, at)
+                elif corrected is None:
+                    continue
+                connection.execute(
+                    "UPDATE checkin SET stamp = ?, datetime = ? WHERE id = ? AND stamp = ?",
+                    (
+                        StampKind.UNCORRECTABLE if is_lost else StampKind.CORRECTED,
+                        to_text(corrected or checkin.datetime),
+                        checkin.id,
+                        StampKind.UNTRUSTED,
+                    ),
+                )
+
+        if untrusted:
+            self._writer.write(job)
+
+    def last_recorded_at(self) -> datetime | None:
+        """The latest instant at which the box recorded anything: no clock that can be believed is before it."""
+        row = (
+            self._readers.get()
+            .execute(
+                "SELECT received_at FROM checkin WHERE stamp = ? ORDER BY received_at DESC LIMIT 1",
+                (StampKind.TRUSTED,),
+            )
+            .fetchone()
+        )
+        return from_text(row[0]) if row else None
+
+    # --- for staff ----------------------------------------------------------------------------------------------------
+
+    def open_conflicts(self, list_id: int | None = None) -> list[Conflict]:
+        """Conflicts and parked check-ins that staff have not closed, oldest first."""
+        rows = self._readers.get().execute(
+            "SELECT checkin.*, device.name AS device_name, order_code, attendee_name, list.name AS list_name"
+            " FROM checkin LEFT JOIN device ON device.id = device_id JOIN ticket ON ticket.id = ticket_id"
+            " JOIN list ON list.id = checkin.list_id"
+            " WHERE conflict IS NOT NULL AND conflict_closed_at IS NULL AND (? IS NULL OR checkin.list_id = ?)"
+            " ORDER BY checkin.id",
+            (list_id, list_id),
+        )
+        return [Conflict(_checkin(row), row["order_code"], row["attendee_name"], row["list_name"]) for row in rows]
+
+    def retry(self, checkin_id: int) -> CheckIn:
+        """Try a parked check-in again. Raises Refused when it is not parked."""
+
+        def job(connection: Connection) -> None:
+            checkin = _get(connection, checkin_id)
+            if checkin.state is not CheckInState.PARKED:
+                raise Refused(f"check-in {checkin_id} is {checkin.state}, not parked: there is nothing to retry")
+            connection.execute("UPDATE checkin SET state = 'pending', tries = 0 WHERE id = ?", (checkin_id,))
+
+        self._writer.write(job)
+        return _get(self._readers.get(), checkin_id)
+
+    def dismiss(self, checkin_id: int, reason: str | None, at: datetime) -> CheckIn:
+        """Close a conflict; a parked check-in will not be pushed any more (it stays in the journal and counts).
+
+        Raises Refused when nothing of it is open.
+        """
+
+        def job(connection: Connection) -> None:
+            checkin = _get(connection, checkin_id)
+            if checkin.conflict is None or checkin.conflict_closed_at is not None:
+                raise Refused(f"check-in {checkin_id} has no open conflict: there is nothing to dismiss")
+            connection.execute(
+                "UPDATE checkin SET conflict_closed_at = ?, closed_reason = ?,"
+                " state = CASE state WHEN 'parked' THEN 'dismissed' ELSE state END WHERE id = ?",
+                (to_text(at), reason, checkin_id),
+            )
+
+        self._writer.write(job)
+        return _get(self._readers.get(), checkin_id)
+
+
+def open_conflict(
+    connection: Connection, checkin_id: int, reason: ConflictReason, note: str | None, at: datetime
+) -> None:
+    """Flag a check-in once: an earlier conflict stays, also one that staff closed, unless it comes to be parked."""
+    connection.execute(
+        "UPDATE checkin SET conflict = ?, conflict_note = ?, conflict_opened_at = ?, conflict_closed_at = NULL,"
+        " closed_reason = NULL"
+        " WHERE id = ? AND (conflict IS NULL OR (state = 'parked' AND conflict_closed_at IS NOT NULL))",
+        (reason, note, to_text(at), checkin_id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedCheckIn:
+    """A journal row as it is handed out: with the ticket's order, name and item."""
+
+    checkin: CheckIn
+    list_name: str
+    order_code: str
+    attendee_name: str | None
+    item_id: int
+    catalog: str | None
+
+
+def export(connection: Connection, list_id: int | None = None) -> Iterator[ExportedCheckIn]:
+    """The whole journal in the store's order, removed lists included; streams."""
+    rows = connection.execute(
+        "SELECT checkin.*, device.name AS device_name, order_code, attendee_name, item_id, list.name AS list_name,"
+        " source.catalog FROM checkin LEFT JOIN device ON device.id = device_id JOIN ticket ON ticket.id = ticket_id"
+        " JOIN list ON list.id = checkin.list_id JOIN source ON source.id = list.source_id"
+        " WHERE ? IS NULL OR checkin.list_id = ? ORDER BY checkin.id",
+        (list_id, list_id),
+    )
+    for row in rows:
+        yield ExportedCheckIn(
+            _checkin(row), row["list_name"], row["order_code"], row["attendee_name"], row["item_id"], row["catalog"]
+        )
+
+
+def _get(connection: Connection, checkin_id: int) -> CheckIn:
+    row = connection.execute(f"{_SELECT} WHERE checkin.id = ?", (checkin_id,)).fetchone()
+    if row is None:
+        raise Refused(f"there is no check-in {checkin_id} (edgebox attention shows the open ones)")
+    return _checkin(row)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return from_text(text) if text else None
+
+
+def _checkin(row: Row) -> CheckIn:
+    return CheckIn(
+        id=row["id"],
+        list_id=row["list_id"],
+        ticket_id=row["ticket_id"],
+        device_name=row["device_name"],
+        secret=row["secret"],
+        nonce=row["nonce"],
+        datetime=from_text(row["datetime"]),
+        stamp=StampKind(row["stamp"]),
+        received_at=from_text(row["received_at"]),
+        boot_id=row["boot_id"],
+        boottime_s=row["boottime_s"],
+        is_forced=bool(row["is_forced"]),
+        is_offline=bool(row["is_offline"]),
+        ignores_unpaid=bool(row["ignores_unpaid"]),
+        answers=answers_from_json(row["answers"]),
+        state=CheckInState(row["state"]),
+        tries=row["tries"],
+        push_note=row["push_note"],
+        settled_at=_instant(row["settled_at"]),
+        conflict=row["conflict"],
+        conflict_note=row["conflict_note"],
+        conflict_opened_at=_instant(row["conflict_opened_at"]),
+        conflict_closed_at=_instant(row["conflict_closed_at"]),
+        closed_reason=row["closed_reason"],
+    )

@@ -1,0 +1,199 @@
+"""Sources and check-in lists. Few rows, read on every request: held in memory as of the last commit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from edgebox.instants import from_text, to_text
+from edgebox.model import Catalog, CheckInList, Event, Item, Option, Question, Source, SourceKind, Variation
+from edgebox.store.db import Connection, Refused, Row
+from edgebox.store.writer import Writer
+
+_SELECT = (
+    "SELECT list.*, source.kind, source.url, source.credential, source.catalog, source.told, source.last_pull,"
+    " source.last_pull_duration_s FROM list JOIN source ON source.id = list.source_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewList:
+    """A list to register. `catalog` None: upstream was not reached yet."""
+
+    kind: SourceKind
+    url: str
+    credential: str = field(repr=False)
+    organizer: str
+    event: str
+    subevent: int | None
+    name: str
+    catalog: Catalog | None
+
+
+class Lists:
+    """The check-in lists of this box, in the order in which they were added."""
+
+    def __init__(self, connection: Connection, writer: Writer) -> None:
+        self._writer = writer
+        self._by_id: dict[int, CheckInList] = {}
+        self._versions: dict[int, int] = {}
+        self.reload(connection)
+
+    def reload(self, connection: Connection) -> None:
+        """Take what is on disk as the truth."""
+        rows = connection.execute(f"{_SELECT} WHERE list.removed_at IS NULL ORDER BY list.id")
+        self._by_id = {row["id"]: _list(row) for row in rows}
+
+    def all(self) -> tuple[CheckInList, ...]:
+        return tuple(self._by_id.values())
+
+    def get(self, list_id: int) -> CheckInList | None:
+        """The list, or None when it is unknown or removed."""
+        return self._by_id.get(list_id)
+
+    def add(self, new: NewList, at: datetime) -> CheckInList:
+        """Register a list with a source of its own."""
+
+        def job(connection: Connection) -> int:
+            source_id = connection.execute(
+                "INSERT INTO source (kind, url, credential, catalog) VALUES (?, ?, ?, ?)",
+                (new.kind, new.url, new.credential, new.catalog and catalog_to_json(new.catalog)),
+            ).lastrowid
+            list_id = connection.execute(
+                "INSERT INTO list (source_id, organizer, event, subevent, name, added_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (source_id, new.organizer, new.event, new.subevent, new.name, to_text(at)),
+            ).lastrowid
+            self._reload_after_commit(connection)
+            assert list_id is not None
+            return list_id
+
+        list_id = self._writer.write(job)  # which puts a new dict in place of the old one
+        return self._by_id[list_id]
+
+    def remove(self, list_id: int, at: datetime) -> None:
+        """Forget a list and its tickets; its journal stays, with the tickets that it names.
+
+        Raises Refused while check-ins are pending or parked.
+        """
+
+        def job(connection: Connection) -> None:
+            waiting = connection.execute(
+                "SELECT count(*) FROM checkin WHERE list_id = ? AND state IN ('pending', 'parked')", (list_id,)
+            ).fetchone()[0]
+            if waiting:
+                raise Refused(
+                    f"list {list_id} has {waiting} check-ins that upstream does not have yet; nothing was removed: "
+                    "sync first, or retry or dismiss the parked ones (edgebox attention)"
+                )
+            source_id = self._by_id[list_id].source.id
+            connection.execute("UPDATE list SET removed_at = ? WHERE id = ?", (to_text(at), list_id))
+            connection.execute("UPDATE source SET credential = '' WHERE id = ?", (source_id,))
+            connection.execute("DELETE FROM held WHERE source_id = ?", (source_id,))
+            connection.execute("DELETE FROM told_checkin WHERE list_id = ?", (list_id,))
+            connection.execute(
+                "DELETE FROM ticket WHERE source_id = ? AND id NOT IN (SELECT ticket_id FROM checkin)", (source_id,)
+            )
+            self._reload_after_commit(connection)
+
+        self._writer.write(job)
+
+    def learn(self, list_: CheckInList, catalog: Catalog, *, name: str | None = None, subevent: int | None) -> None:
+        """Keep what upstream tells beside the tickets; a list that was registered unseen gets its name."""
+        if list_.catalog == catalog and name in (None, list_.name) and subevent == list_.subevent:
+            return
+
+        def job(connection: Connection) -> None:
+            connection.execute(
+                "UPDATE source SET catalog = ? WHERE id = ?", (catalog_to_json(catalog), list_.source.id)
+            )
+            connection.execute(
+                "UPDATE list SET name = coalesce(?, name), subevent = ? WHERE id = ?", (name, subevent, list_.id)
+            )
+            self.touch(list_.id)
+            self._reload_after_commit(connection)
+
+        self._writer.write(job)
+
+    def pushed(self, connection: Connection, list_id: int, at: datetime) -> None:
+        """Within a job: note that upstream took a check-in of the list."""
+        connection.execute("UPDATE list SET last_push = ? WHERE id = ?", (to_text(at), list_id))
+
+        def remember() -> None:
+            if list_id in self._by_id:
+                self._by_id[list_id] = replace(self._by_id[list_id], last_push=at)
+
+        self._writer.after_commit(remember)
+
+    def pulled(self, connection: Connection, source_id: int, told: int, at: datetime, duration_s: float) -> None:
+        """Within a job: note that a whole snapshot was taken in."""
+        connection.execute(
+            "UPDATE source SET told = ?, last_pull = ?, last_pull_duration_s = ? WHERE id = ?",
+            (told, to_text(at), duration_s, source_id),
+        )
+        self._reload_after_commit(connection)
+
+    def version_of(self, list_id: int) -> int:
+        """Rises whenever anything that a scanner can see of the list has changed: for whoever caches it."""
+        return self._versions.get(list_id, 0)
+
+    def touch(self, list_id: int) -> None:
+        """Within a job: the list's version rises once this is on disk."""
+
+        def rise() -> None:
+            self._versions[list_id] = self._versions.get(list_id, 0) + 1
+
+        self._writer.after_commit(rise)
+
+    def _reload_after_commit(self, connection: Connection) -> None:
+        self._writer.after_commit(lambda: self.reload(connection))
+
+
+def catalog_to_json(catalog: Catalog) -> str:
+    return json.dumps(asdict(catalog), ensure_ascii=False, default=sorted)
+
+
+def catalog_from_json(text: str) -> Catalog:
+    raw: dict[str, Any] = json.loads(text)
+    return Catalog(
+        version=raw["version"],
+        event=Event(**raw["event"]),
+        items=tuple(
+            Item(i["id"], i["name"], i["is_admission"], tuple(Variation(**v) for v in i["variations"]))
+            for i in raw["items"]
+        ),
+        questions=tuple(
+            Question(
+                id=q["id"],
+                type=q["type"],
+                text=q["text"],
+                is_required=q["is_required"],
+                position=q["position"],
+                item_ids=frozenset(q["item_ids"]),
+                options=tuple(Option(**o) for o in q["options"]),
+            )
+            for q in raw["questions"]
+        ),
+    )
+
+
+def _list(row: Row) -> CheckInList:
+    return CheckInList(
+        id=row["id"],
+        source=Source(
+            id=row["source_id"],
+            kind=SourceKind(row["kind"]),
+            url=row["url"],
+            credential=row["credential"],
+            told=row["told"],
+            last_pull=from_text(row["last_pull"]) if row["last_pull"] else None,
+            last_pull_duration_s=row["last_pull_duration_s"],
+        ),
+        organizer=row["organizer"],
+        event=row["event"],
+        subevent=row["subevent"],
+        name=row["name"],
+        catalog=catalog_from_json(row["catalog"]) if row["catalog"] else None,
+        last_push=from_text(row["last_push"]) if row["last_push"] else None,
+    )

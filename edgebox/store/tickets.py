@@ -1,0 +1,155 @@
+"""Reading tickets: search, the whole of a list, and how many are in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from edgebox.model import CheckInList, Ticket
+from edgebox.store.db import Connection
+from edgebox.store.folding import fold
+from edgebox.store.history import TICKET_COLUMNS, find, history_of, ticket_from
+from edgebox.store.readers import Readers
+
+COUNTED = "is_withdrawn = 0 AND (is_paid = 1 OR checkin_allowed = 1)"
+"""The positions that a list counts (written exactly as in the index `ticket_counted`)."""
+
+IN_NOW = (
+    "SELECT ticket_id FROM told_checkin WHERE list_id = :list"
+    " UNION SELECT ticket_id FROM checkin WHERE list_id = :list AND settled_number IS NULL"
+    " UNION SELECT ticket_id FROM checkin JOIN ticket ON ticket.id = ticket_id"
+    " WHERE list_id = :list AND settled_number > :told AND settled_number > ticket.told"
+)
+"""Tickets with a history on a list; the rule itself is in `store.history`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many positions there are, and how many of them are in."""
+
+    total: int = 0
+    checkins: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A list's counts: all, by item, by (item, variation)."""
+
+    all: Count
+    by_item: dict[int, Count] = field(default_factory=dict)
+    by_variation: dict[tuple[int, int], Count] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A ticket, and whether it is in."""
+
+    ticket: Ticket
+    is_redeemed: bool
+
+
+class Tickets:
+    """The tickets of a list as of the last commit."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    def find(self, list_: CheckInList, secret: str) -> Found | None:
+        """The ticket with exactly this secret."""
+        connection = self._readers.get()
+        ticket = find(connection, list_.source.id, secret)
+        return Found(ticket, bool(history_of(connection, list_, ticket))) if ticket else None
+
+    def search(
+        self, list_: CheckInList, query: str, *, item_ids: frozenset[int] | None, by_name: bool, limit: int
+    ) -> list[Found]:
+        """Tickets whose secret or order code starts with the query, or whose name contains it.
+
+        Case and accents do not matter. Withdrawn tickets and items other than `item_ids` are left out; without
+        `by_name` only the start of the secret counts.
+        """
+        folded = fold(query)
+        if not folded.strip():
+            return []
+        start, end = folded, folded + "\U0010ffff"
+        ways = ["SELECT id FROM ticket WHERE source_id = :source AND folded_secret BETWEEN :start AND :end"]
+        if by_name:
+            ways.append("SELECT id FROM ticket WHERE source_id = :source AND folded_code BETWEEN :start AND :end")
+            ways.append("SELECT rowid FROM ticket_name WHERE ticket_name MATCH :phrase")
+        connection = self._readers.get()
+        rows = connection.execute(
+            f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id IN ({' UNION '.join(ways)})"
+            " AND source_id = :source AND is_withdrawn = 0"
+            " AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
+            " ORDER BY attendee_name IS NULL, folded_name, id LIMIT :limit",
+            {
+                "source": list_.source.id,
+                "start": start,
+                "end": end,
+                "phrase": '"' + folded.replace('"', '""') + '"',
+                "items": None if item_ids is None else json.dumps(sorted(item_ids)),
+                "limit": limit,
+            },
+        ).fetchall()
+        tickets = [ticket_from(row) for row in rows]
+        return [Found(ticket, bool(history_of(connection, list_, ticket))) for ticket in tickets]
+
+    def counted(self, list_: CheckInList, item_ids: frozenset[int] | None) -> Iterator[Found]:
+        """Every position that the list counts, in a stable order; streams from one consistent state."""
+        connection = self._readers.get()
+        connection.execute("BEGIN")
+        try:
+            tickets_in = _tickets_in(connection, list_)
+            rows = connection.execute(
+                f"SELECT {TICKET_COLUMNS} FROM ticket WHERE source_id = ? AND {COUNTED} ORDER BY id",
+                (list_.source.id,),
+            )
+            for row in rows:
+                if item_ids is None or row["item_id"] in item_ids:
+                    yield Found(ticket_from(row), row["id"] in tickets_in)
+        finally:
+            connection.execute("COMMIT")
+
+    def counts(self, list_: CheckInList) -> Counts:
+        """How many there are and how many are in: a ticket once, however often it was forced."""
+        connection = self._readers.get()
+        per_item = f" FROM ticket WHERE source_id = :source AND {COUNTED}{{}} GROUP BY item_id, variation_id"
+        parameters = {"source": list_.source.id, "list": list_.id, "told": _told(connection, list_)}
+        totals = connection.execute("SELECT item_id, variation_id, count(*)" + per_item.format(""), parameters)
+        checkins = connection.execute(
+            "SELECT item_id, variation_id, count(*)" + per_item.format(f" AND id IN ({IN_NOW})"), parameters
+        )
+        total_by = {(row[0], row[1]): row[2] for row in totals}
+        checkins_by = {(row[0], row[1]): row[2] for row in checkins}
+        by_item: dict[int, Count] = {}
+        for (item_id, variation_id), total in total_by.items():
+            before = by_item.get(item_id, Count())
+            checked_in = checkins_by.get((item_id, variation_id), 0)
+            by_item[item_id] = Count(before.total + total, before.checkins + checked_in)
+        return Counts(
+            all=Count(sum(total_by.values()), sum(checkins_by.values())),
+            by_item=by_item,
+            by_variation={
+                (item_id, variation_id): Count(total, checkins_by.get((item_id, variation_id), 0))
+                for (item_id, variation_id), total in total_by.items()
+                if variation_id is not None
+            },
+        )
+
+    def held(self, list_: CheckInList) -> int:
+        """Tickets of the list's source that the box holds and that are not withdrawn."""
+        return int(
+            self._readers.get()
+            .execute("SELECT count(*) FROM ticket WHERE source_id = ? AND is_withdrawn = 0", (list_.source.id,))
+            .fetchone()[0]
+        )
+
+
+def _tickets_in(connection: Connection, list_: CheckInList) -> set[int]:
+    rows = connection.execute(IN_NOW, {"list": list_.id, "told": _told(connection, list_)})
+    return {row[0] for row in rows}
+
+
+def _told(connection: Connection, list_: CheckInList) -> int:
+    return int(connection.execute("SELECT told FROM source WHERE id = ?", (list_.source.id,)).fetchone()[0])

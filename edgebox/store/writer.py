@@ -1,0 +1,222 @@
+"""The one writer: a thread that owns the only writing connection.
+
+Everything that is written passes through its queue. Redeems come first; all that wait at once are decided one after the
+other in one transaction and share its commit, together with whatever small jobs wait (settlements, refused attempts)
+and at most one slice of a larger job (a pull). No answer of a batch leaves before its commit is on disk; a batch in
+which nothing was written has nothing to wait for.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from edgebox.store.db import Busy, Connection, NotWritable, connect
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Job = Callable[[Connection], T]
+
+MAX_BATCH = 256
+"""Redeems that share one commit at the most: more than there are request threads, so none is left behind."""
+
+REDEEM_DEADLINE_S = 5.0
+"""A redeem that waited longer is refused unrecorded: the phone gives up at 10 s and its next try carries no nonce."""
+
+
+class Tail(Protocol):
+    """Small things that wait in memory and are written along with the next commit (the refused attempts)."""
+
+    def due_in_s(self) -> float | None:
+        """Seconds until they want a commit of their own; None where there are none."""
+
+    def flush(self, connection: Connection) -> None:
+        """Write them in the open transaction."""
+
+    def done(self, is_written: bool) -> None:
+        """The commit succeeded, or failed: then they wait for the next one."""
+
+
+class Writer:
+    """Runs jobs in one thread, in the order: redeems, small jobs, one slice. Open until `close()`."""
+
+    def __init__(self, path: Path, tail: Tail) -> None:
+        self._path = path
+        self._tail = tail
+        self._redeems: deque[tuple[float, Job[Any], Future[Any]]] = deque()
+        self._jobs: deque[tuple[Job[Any], Future[Any]]] = deque()
+        self._slices: deque[tuple[Job[Any], Future[Any]]] = deque()
+        self._wake = threading.Condition()
+        self._is_closing = False
+        self._connection: Connection | None = connect(path)
+        self._on_commit: list[Callable[[], None]] = []
+        self.on_reopen: Callable[[Connection], None] = lambda connection: None
+        """Called in the writer after it had to reopen the database: what memory held may not be on the disk."""
+        self.last_commit_at_s: float | None = None
+        """`time.monotonic()` of the last commit that succeeded."""
+        self.failure: str | None = None
+        """Why the last commit failed, in words; None while commits succeed."""
+        self._probed_at_s = float("-inf")
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what waits, then end. Later calls raise NotWritable."""
+        with self._wake:
+            self._is_closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    # --- called from any thread ---------------------------------------------------------------------------------------
+
+    def redeem(self, job: Job[T]) -> T:
+        """Run `job` ahead of everything else; returns once its batch is on disk.
+
+        Raises Busy when the writer did not come to it within REDEEM_DEADLINE_S, NotWritable when the commit failed:
+        in both cases nothing was recorded.
+        """
+        future: Future[T] = Future()
+        self._put(self._redeems, (time.monotonic(), job, future))
+        return future.result()
+
+    def write(self, job: Job[T]) -> T:
+        """Run a small job; returns once it is on disk. Raises NotWritable, and whatever the job raises."""
+        future: Future[T] = Future()
+        self._put(self._jobs, (job, future))
+        return future.result()
+
+    def write_slice(self, job: Job[T]) -> T:
+        """As `write`, for one slice of a large job: at most one of these joins a commit."""
+        future: Future[T] = Future()
+        self._put(self._slices, (job, future))
+        return future.result()
+
+    def probe(self, every_s: float) -> str | None:
+        """Commit something small, at most every `every_s` seconds; why that failed, or None."""
+        now_s = time.monotonic()
+        if now_s - self._probed_at_s >= every_s:
+            self._probed_at_s = now_s
+            try:
+                self.write(lambda connection: connection.execute("UPDATE counter SET value = value"))
+            except NotWritable as error:
+                return str(error)
+        return self.failure
+
+    # --- called from within a job -------------------------------------------------------------------------------------
+
+    def after_commit(self, effect: Callable[[], None]) -> None:
+        """Run `effect` when the transaction under way is on disk; forgotten when it fails or the job rolls back."""
+        self._on_commit.append(effect)
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _put(self, queue: deque[Any], entry: Any) -> None:
+        with self._wake:
+            if self._is_closing:
+                raise NotWritable("the box is stopping; nothing was recorded")
+            queue.append(entry)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._redeems or self._jobs or self._slices or self._is_closing):
+                    due_in_s = self._tail.due_in_s()
+                    if due_in_s is not None and due_in_s <= 0:
+                        break
+                    self._wake.wait(due_in_s)
+                redeems = [self._redeems.popleft() for _ in range(min(len(self._redeems), MAX_BATCH))]
+                jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
+                if self._slices:
+                    jobs.append(self._slices.popleft())
+                is_last = self._is_closing and not (self._redeems or self._jobs or self._slices)
+            self._batch(self._in_time(redeems) + jobs)
+            if is_last:
+                break
+        if self._connection is not None:
+            self._connection.close()
+
+    @staticmethod
+    def _in_time(redeems: list[tuple[float, Job[Any], Future[Any]]]) -> list[tuple[Job[Any], Future[Any]]]:
+        now_s = time.monotonic()
+        for arrived_s, _, future in redeems:
+            if now_s - arrived_s > REDEEM_DEADLINE_S:
+                future.set_exception(Busy("the box is too busy to record this entry; it was not recorded: scan again"))
+        return [(job, future) for arrived_s, job, future in redeems if now_s - arrived_s <= REDEEM_DEADLINE_S]
+
+    def _batch(self, work: list[tuple[Job[Any], Future[Any]]]) -> None:
+        self._on_commit.clear()
+        outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            changes_before = connection.total_changes
+            for job, future in work:
+                outcomes.append((future, *self._one(connection, job)))
+            if connection.total_changes > changes_before or self._tail_is_due():
+                self._tail.flush(connection)
+                connection.execute("COMMIT")
+                self._tail.done(is_written=True)
+                self.last_commit_at_s = time.monotonic()
+                self.failure = None
+            else:
+                connection.execute("ROLLBACK")
+        except (sqlite3.Error, NotWritable) as error:
+            self._failed(error, [future for _, future in work])
+            return
+        for effect in self._on_commit:
+            effect()
+        for future, result, failure in outcomes:
+            if failure is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failure)
+
+    def _tail_is_due(self) -> bool:
+        due_in_s = self._tail.due_in_s()
+        return due_in_s is not None and (due_in_s <= 0 or self._is_closing)
+
+    def _one(self, connection: Connection, job: Job[Any]) -> tuple[Any, Exception | None]:
+        """Run one job inside the batch; one that fails, fails alone. Errors of the disk fail the batch."""
+        effects_before = len(self._on_commit)
+        connection.execute("SAVEPOINT job")
+        try:
+            result = job(connection)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            connection.execute("ROLLBACK TO job")
+            connection.execute("RELEASE job")
+            del self._on_commit[effects_before:]
+            return None, error
+        connection.execute("RELEASE job")
+        return result, None
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            self._connection = connect(self._path)
+            self.on_reopen(self._connection)
+        return self._connection
+
+    def _failed(self, error: Exception, futures: list[Future[Any]]) -> None:
+        """Nobody in the batch was recorded; what is on disk is read afresh before the next one."""
+        self.failure = str(error)
+        log.error("the database cannot be written: %s", error)
+        if self._connection is not None:
+            try:
+                self._connection.close()
+            except sqlite3.Error as closing:
+                log.error("the database could not be closed either: %s", closing)
+            self._connection = None
+        self._tail.done(is_written=False)
+        for future in futures:
+            future.set_exception(NotWritable(f"the box cannot write its database ({error}); this was not recorded"))

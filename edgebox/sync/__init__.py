@@ -1,0 +1,119 @@
+"""Sync: push, pull, and their schedule. Knows no dialect, only `edgebox.upstream`'s interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgebox.clock import Clock
+from edgebox.config import Config
+from edgebox.model import CheckInList
+from edgebox.store import Store, StoreError
+from edgebox.sync.line import Line, Progress, Report, ignore
+from edgebox.sync.link import LinkReport, UpstreamState
+from edgebox.sync.schedule import Schedule
+from edgebox.upstream import Upstream, UpstreamError
+
+__all__ = ["LinkReport", "Progress", "Report", "Sync", "Synced", "UpstreamState", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync of one list came to; `problem` is None when all went well."""
+
+    list_id: int
+    pushed: int
+    parked: int
+    pulled: int
+    changed: int
+    held_tickets: int
+    held_checkins: int
+    problem: str | None
+
+
+class Sync:
+    """Keeps every list in step with its upstream; a list from a file has none and needs nothing."""
+
+    def __init__(
+        self, store: Store, clock: Clock, config: Config, connect: Callable[[CheckInList], Upstream | None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._config = config
+        self._connect = connect
+        self._lines: dict[int, Line] = {}
+        self._schedule: Schedule | None = None
+        for list_ in store.lists.all():
+            self.add(list_)
+
+    def start(self) -> None:
+        """Sync by itself from now on. Without it, only `now` and `probe` do anything."""
+        self._schedule = Schedule()
+        for line in self._lines.values():
+            self._schedule.add(line)
+        self._schedule.start()
+
+    def stop(self) -> None:
+        """Start nothing new and wait for what runs."""
+        if self._schedule is not None:
+            self._schedule.stop()
+
+    def add(self, list_: CheckInList) -> None:
+        """Look after a list."""
+        upstream = self._connect(list_)
+        if upstream is None:
+            return
+        self._lines[list_.id] = line = Line(list_.id, upstream, self._store, self._clock, self._config)
+        if self._schedule is not None:
+            self._schedule.add(line)
+
+    def remove(self, list_id: int) -> None:
+        """Look after a list no longer."""
+        self._lines.pop(list_id, None)
+        if self._schedule is not None:
+            self._schedule.remove(list_id)
+
+    def report(self, list_id: int) -> LinkReport:
+        """The state of a list's upstream, in words."""
+        line = self._lines.get(list_id)
+        return line.link.report() if line else LinkReport(UpstreamState.FILE, None, "")
+
+    def is_online(self, list_id: int) -> bool:
+        """Whether a scan on this list counts as decided online."""
+        line = self._lines.get(list_id)
+        return line is not None and line.link.is_online()
+
+    def recorded(self, list_id: int) -> None:
+        """A check-in was recorded: push it soon. Cheap enough for every scan."""
+        if self._schedule is not None:
+            self._schedule.push_soon(list_id)
+
+    def met_unknown(self, list_id: int, secret: str) -> None:
+        """A scan met a ticket that nobody has told: ask upstream in the background. Cheap enough for every scan."""
+        line = self._lines.get(list_id)
+        if line is not None and self._schedule is not None and line.want(secret):
+            self._schedule.look_up_soon(list_id)
+
+    def now(self, list_id: int, report: Report = ignore) -> Synced:
+        """Push and pull one list now, whatever the schedule says. Never raises for what upstream does."""
+        line = self._lines.get(list_id)
+        if line is None:
+            return Synced(list_id, 0, 0, 0, 0, 0, 0, None)
+        problems = []
+        pushed = parked = pulled = changed = tickets = checkins = 0
+        try:
+            run = line.push(report, retry_all=True)
+            pushed, parked = run.settled, run.parked
+            if run.choked:
+                problems.append(f"upstream chokes on {run.choked} check-ins; they are tried again")
+        except (UpstreamError, StoreError) as error:
+            problems.append(f"push: {error}")
+        try:
+            taken = line.pull(report)
+            pulled, changed = taken.tickets, taken.written
+            tickets, checkins = taken.held.tickets, taken.held.checkins
+        except (UpstreamError, StoreError) as error:
+            problems.append(f"pull: {error}")
+        if len(problems) == 2 and problems[0].removeprefix("push: ") == problems[1].removeprefix("pull: "):
+            problems = [problems[0].removeprefix("push: ")]
+        return Synced(list_id, pushed, parked, pulled, changed, tickets, checkins, "; ".join(problems) or None)

@@ -1,0 +1,86 @@
+"""Pull: take in all tickets of a list's source."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from edgebox.clock import Clock
+from edgebox.model import Catalog, CheckInList, ToldTicket
+from edgebox.store import Refused, Store
+from edgebox.store.snapshots import Taken
+from edgebox.upstream import Description, Upstream
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int], None]
+
+
+def pull(list_id: int, upstream: Upstream, store: Store, clock: Clock, progress: Progress = lambda done: None) -> Taken:
+    """Pull one whole snapshot. Raises an UpstreamError when it came to nothing: then nothing was taken away.
+
+    What a broken pull wrote stays: it is newer than what was there.
+    """
+    began_s = time.monotonic()
+    description = upstream.describe()
+    list_ = learn(list_id, description, store)
+    assert list_.catalog is not None
+    number = store.numbers.next()
+    with upstream.pull(list_.catalog) as told:
+        if told.age_s:
+            number = store.numbers.dated_back(number, told.age_s)
+        snapshot = store.snapshots.begin(list_, number)
+        snapshot.add(_counted(told.tickets(), progress))
+        catalog = told.catalog()
+    _keep(list_, catalog, store)
+    taken = snapshot.finish(clock.now(), time.monotonic() - began_s)
+    if snapshot.duplicates:
+        log.warning(
+            "list %d: %d tickets came twice in one download; the first one counts", list_id, snapshot.duplicates
+        )
+    if taken.held:
+        log.warning(
+            "list %d: the download would withdraw %d tickets and undo %d check-ins; this waits for staff",
+            list_id, taken.held.tickets, taken.held.checkins,
+        )  # fmt: skip
+    log.info("list %d: pulled %d tickets, %d new or changed", list_id, taken.tickets, taken.written)
+    return taken
+
+
+def learn(list_id: int, description: Description, store: Store) -> CheckInList:
+    """Keep what upstream says of a list; questions, and items that only tickets name, stay until the next download.
+
+    Raises Refused when the list is gone.
+    """
+    list_ = _require(store, list_id)
+    catalog = description.catalog
+    if list_.catalog is not None:
+        told = {item.id for item in catalog.items}
+        others = tuple(item for item in list_.catalog.items if item.id not in told)
+        catalog = replace(catalog, items=catalog.items + others, questions=list_.catalog.questions)
+    name = None
+    if list_.catalog is None and list_.name == list_.path:  # registered unseen
+        name = catalog.event.list_name or catalog.event.name or None
+    store.lists.learn(list_, catalog, name=name, subevent=description.subevent)
+    return _require(store, list_id)
+
+
+def _keep(list_: CheckInList, catalog: Catalog, store: Store) -> None:
+    current = _require(store, list_.id)
+    store.lists.learn(current, catalog, subevent=current.subevent)
+
+
+def _require(store: Store, list_id: int) -> CheckInList:
+    list_ = store.lists.get(list_id)
+    if list_ is None:
+        raise Refused(f"list {list_id} was removed")
+    return list_
+
+
+def _counted(tickets: Iterator[ToldTicket], progress: Progress) -> Iterator[ToldTicket]:
+    for count, told in enumerate(tickets, start=1):
+        yield told
+        if count % 100 == 0:
+            progress(count)

@@ -1,0 +1,132 @@
+"""What the box speaks to ticket servers: one room per dialect, behind this small interface.
+
+Nothing outside of this package knows a dialect. A verb either returns what upstream said, or raises one of the
+`UpstreamError`s; their texts are for staff and never hold a key, a URL with a key, or a guest's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgebox.model import Catalog, CheckIn, ToldTicket
+
+# --- what went wrong --------------------------------------------------------------------------------------------------
+
+
+class UpstreamError(Exception):
+    """Root of all that can go wrong with an upstream. `is_permanent`: it will not heal by itself."""
+
+    is_permanent = False
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        """What staff can do about it; may be empty."""
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class Unreachable(UpstreamError):
+    """No answer, or one that says "later". Whether a request was acted on is unknown."""
+
+    def __init__(self, message: str, hint: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
+
+
+class NotUpstream(UpstreamError):
+    """Something answered that is not the ticket server: a login page of the venue's network, or a proxy."""
+
+
+class Closed(UpstreamError):
+    """Upstream itself says that this list's key or event is not valid (any more)."""
+
+    is_permanent = True
+
+
+class BadAddress(UpstreamError):
+    """What should be an upstream's address or file cannot be one."""
+
+    is_permanent = True
+
+
+# --- what a push comes to ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Upstream has the check-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Upstream decided against the check-in; with `can_force` the same one, sent with force, is recorded there."""
+
+    reason: str
+    can_force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Poisonous:
+    """Upstream chokes on this very check-in while it answers otherwise; `is_final`: trying again is of no use."""
+
+    message: str
+    is_final: bool
+
+
+PushOutcome = Accepted | Refused | Poisonous
+
+
+# --- the interface ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What upstream says a credential opens. `organizer` and `event` are slugs."""
+
+    organizer: str
+    event: str
+    subevent: int | None
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What upstream knows of one secret: the ticket; or only that there is one (`is_partial`); or nothing."""
+
+    ticket: ToldTicket | None = None
+    is_partial: bool = False
+
+
+class PulledSnapshot(Protocol):
+    """The tickets of a source as they stream in."""
+
+    age_s: float
+    """How much older than the request upstream says its answer is; 0 for a fresh one."""
+
+    def tickets(self) -> Iterator[ToldTicket]:
+        """All tickets, in bounded memory. The body was whole only if this ends without an error."""
+
+    def catalog(self) -> Catalog:
+        """What came beside the tickets; call it after `tickets` has ended."""
+
+
+class Upstream(Protocol):
+    """One list's ticket server. Every verb may raise Unreachable, NotUpstream or Closed. Safe to call from threads."""
+
+    def describe(self) -> Description:
+        """What the credential opens. Cheap: also serves to find out whether upstream is there."""
+
+    def pull(self, known: Catalog) -> AbstractContextManager[PulledSnapshot]:
+        """Ask for all tickets; `known` is what `describe` just told."""
+
+    def push(self, checkin: CheckIn, *, force: bool) -> PushOutcome:
+        """Tell one check-in, with its own nonce and datetime. Telling it again is harmless."""
+
+    def look_up(self, secret: str, known: Catalog) -> LookedUp:
+        """Ask for one ticket by its exact secret."""

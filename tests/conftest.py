@@ -1,0 +1,46 @@
+"""Fixtures that any test may use, and what tests against a real pretix need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.box import REPOSITORY, BoxProcess
+from tests.support.upstream import StubUpstream
+
+PRETIX_LEGACY = Path(os.environ.get("EDGEBOX_PRETIX_LEGACY") or REPOSITORY.parent / "shared" / "pretix-legacy")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip interop tests where the real server is not at hand, unless it has to be."""
+    if item.get_closest_marker("interop") is None or (PRETIX_LEGACY / "run.sh").exists():
+        return
+    missing = f"no real pretix 3.5.0 at {PRETIX_LEGACY} (EDGEBOX_PRETIX_LEGACY names another directory)"
+    if os.environ.get("EDGEBOX_REQUIRE_INTEROP") == "1":
+        pytest.fail(f"{missing}, and EDGEBOX_REQUIRE_INTEROP=1 does not let these tests be skipped", pytrace=False)
+    pytest.skip(missing)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[BoxProcess]:
+    """A box on a fresh data directory, not started; whatever state the test leaves it in, it is gone afterwards."""
+    process = BoxProcess(tmp_path / "data")
+    try:
+        yield process
+    finally:
+        process.kill()
+        print(f"--- output of the box ---\n{process.output}")
+
+
+@pytest.fixture
+def stub() -> Iterator[StubUpstream]:
+    """A scripted ticket server, listening."""
+    server = StubUpstream().start()
+    try:
+        yield server
+    finally:
+        server.stop()
+    assert not server.errors, f"the stub itself went wrong: {server.errors}"
