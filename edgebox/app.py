@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import resource
 import signal
+import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import waitress
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from edgebox.box import Box
 from edgebox.devices import pretixdroid
@@ -21,9 +27,11 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 256 * 1024
 """Of one request; the longest honest one is a redeem with many long answers."""
 
+MAX_CONNECTIONS = 1000
+"""200 scanners keep one or a few open each, and those that left the Wi-Fi without a word keep theirs for a while; the
+default of 100 lets the 101st wait."""
+
 WAITRESS: dict[str, Any] = {
-    # 200 scanners keep their connection open, and a page or two as well; the default of 100 lets the 101st wait.
-    "connection_limit": 1000,
     # Phones keep an idle connection for five minutes and silently re-send a POST on one that was closed meanwhile: let
     # the phone close first.
     "channel_timeout": 400,
@@ -31,18 +39,27 @@ WAITRESS: dict[str, Any] = {
     "asyncore_use_poll": True,
     # waitress answers what is larger in plain text: far above Flask's limit, so that a client gets JSON.
     "max_request_body_size": 64 * MAX_BODY_BYTES,
+    # Phones walk out of the Wi-Fi all day long: that is no error with a traceback.
+    "log_socket_errors": False,
     # No Server header: nobody needs to know.
     "ident": None,
 }
 """How waitress runs the box; `threads` comes from the configuration: each may wait for a commit, and those that wait
 together share one."""
 
+# It warns whenever a request waits for a thread, which under load is each.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+FINISH_WITHIN_S = 5.0
+"""How long a server that stops waits for the requests it is at."""
+
 
 def create_app(box: Box) -> Flask:
     """The application: devices, and `/healthz`. Whatever goes wrong is told in JSON."""
     app = Flask("edgebox", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
+    # An answer to OPTIONS that Flask would make up by itself, as HTML.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.register_blueprint(pretixdroid.create_blueprint(box))
 
@@ -54,15 +71,19 @@ def create_app(box: Box) -> Flask:
         return jsonify({"status": "ok"}), 200
 
     @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> tuple[Response, int]:
+    def refuse(error: HTTPException) -> Response:
         status = error.code or 500
         reason, message = _PLAIN.get(status, ("bad_request", "The request cannot be understood; nothing was recorded."))
-        return jsonify(error_body(reason, message)), status
+        response = jsonify(error_body(reason, message))
+        response.status_code = status
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> tuple[Response, int]:
         # The path alone: the query holds the key.
-        log.error("%s %s failed", request.method, request.path, exc_info=error)
+        log.error("%s %r failed", request.method, request.path, exc_info=error)
         return jsonify(error_body("server_error", "The box has a fault; nothing was recorded. Please tell staff.")), 500
 
     return app
@@ -76,36 +97,106 @@ _PLAIN = {
 }
 
 
+class Server:
+    """waitress around the application, listening from the start; `run` answers until `stop`.
+
+    Raises OSError when the address cannot be listened on.
+    """
+
+    def __init__(self, box: Box) -> None:
+        config = box.config
+        self._is_stopping = False
+        self._is_told = threading.Event()
+        # Every socket that waitress looks at, by file descriptor; it adds and removes them itself.
+        self._sockets: dict[int, Any] = {}
+        try:
+            server = waitress.create_server(
+                create_app(box),
+                map=self._sockets,
+                host=config.host,
+                port=config.port,
+                threads=config.threads,
+                connection_limit=room_for_connections(config.threads),
+                **WAITRESS,
+            )
+        except ValueError:  # waitress's word for a name that has no address
+            raise OSError("no such host") from None
+        self._threads = server.task_dispatcher
+        self._listeners = [each for each in self._sockets.values() if isinstance(each, BaseWSGIServer)]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) that is listened on; the first one of a name that has several addresses."""
+        first = self._listeners[0]
+        return str(first.effective_host), int(first.effective_port)
+
+    def run(self) -> None:
+        """Accept and answer requests until `stop`; then take no new ones, but let the answers leave of those that were
+        read, within FINISH_WITHIN_S."""
+        while not self._is_stopping:
+            self._look(wait_s=1.0)
+        self._is_told.wait()  # until nobody needs the trigger any more, which is closed below
+        for listener in self._listeners:
+            # The socket alone: by the listener's trigger threads still wake this loop up when an answer is ready.
+            wasyncore.dispatcher.close(listener)
+        give_up_s = time.monotonic() + FINISH_WITHIN_S
+        while self._is_busy() and time.monotonic() < give_up_s:
+            self._look(wait_s=0.1)
+        self._threads.shutdown(timeout=1)
+        if not self._threads.threads:
+            # A thread that is still at it would write to what has this trigger's file descriptor next.
+            wasyncore.close_all(self._sockets)
+
+    def stop(self) -> None:
+        """Let `run` come to its end. Callable from a signal handler and from other threads, and more than once."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._listeners[0].pull_trigger()
+            self._is_told.set()
+
+    def _look(self, wait_s: float) -> None:
+        wasyncore.loop(timeout=wait_s, use_poll=WAITRESS["asyncore_use_poll"], map=self._sockets, count=1)
+
+    def _is_busy(self) -> bool:
+        """Whether any request is being answered; connections where none is are closed."""
+        is_busy = False
+        for channel in [each for each in self._sockets.values() if isinstance(each, HTTPChannel)]:
+            # In this order: what a thread has done with has its answer in the buffer by then.
+            if channel.requests or channel.total_outbufs_len:
+                is_busy = True
+            else:
+                channel.handle_close()
+        return is_busy
+
+
+def room_for_connections(threads: int) -> int:
+    """How many connections can be kept open at once; makes as much room for them as the system allows."""
+    # A thread reads through a connection of its own to the database, which is two or three open files.
+    for_others = 100 + 4 * threads
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MAX_CONNECTIONS + for_others:
+        wanted = MAX_CONNECTIONS + for_others
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, max(1, soft - for_others))
+
+
 def serve(box: Box, on_ready: Callable[[str, int], None]) -> None:
     """Serve until SIGTERM or SIGINT. `on_ready(host, port)` is called once connections are accepted.
 
     Raises OSError when the address cannot be listened on.
     """
-    server = waitress.create_server(
-        create_app(box), host=box.config.host, port=box.config.port, threads=box.config.threads, **WAITRESS
-    )
-    host, port = _listens_on(server)
-    box.listens_on = (host, port)
+    server = Server(box)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
+        server.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    box.listens_on = server.address
     try:
         box.sync.start()
-        on_ready(host, port)
-        server.run()  # ends by itself at SystemExit, once its threads have finished what they were at
-    except SystemExit:
-        pass
+        on_ready(*server.address)
+        server.run()
     finally:
         box.listens_on = None
-        server.close()
-
-
-def _listens_on(server: Any) -> tuple[str, int]:
-    if hasattr(server, "effective_listen"):  # a host name with several addresses
-        host, port = server.effective_listen[0]
-    else:
-        host, port = server.effective_host, server.effective_port
-    return str(host), int(port)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,12 @@ KEY_CHARACTERS = string.digits + string.ascii_letters
 """The scanner app does not URL-encode its key."""
 KEY_LENGTH = 32
 MIN_KEY_LENGTH = 6
+MAX_KEY_LENGTH = 190
+MAX_NAME_LENGTH = 100
+
+
+def _note_unreached(error: UpstreamError) -> None:
+    log.warning("the new list's upstream cannot be asked yet: %s", error)
 
 
 class ActionError(Exception):
@@ -114,23 +121,34 @@ class Box:
             raise ActionError(f"there is no list {list_id} (edgebox lists shows them)")
         return found
 
-    def add_list(self, url: str, key: str, *, name: str | None = None, separate: bool = False) -> CheckInList:
-        """Register an upstream's check-in list. Upstream is asked at once where it can be reached.
+    def add_list(
+        self,
+        url: str,
+        key: str,
+        *,
+        name: str | None = None,
+        separate: bool = False,
+        on_unreached: Callable[[UpstreamError], None] = _note_unreached,
+    ) -> CheckInList:
+        """Register an upstream's check-in list. Upstream is asked at once; where it does not answer, `on_unreached`
+        gets the reason, and the list is added all the same.
 
-        Raises ActionError for a credential of a list that is here already (unless `separate`), BadAddress for what
-        cannot be an address, and Closed when upstream refuses the key.
+        Raises ActionError for a credential of a list that is here already (unless `separate`), for a name or key that
+        cannot be one, and when upstream refuses the key; BadAddress for what cannot be an address.
         """
-        if not key.strip():
-            raise ActionError("the key is empty; nothing was added")
+        name = _checked_name("list", name) if name is not None else None
+        key = key.strip()
+        if not key.isascii() or not key.isprintable() or not 0 < len(key) <= MAX_KEY_LENGTH or " " in key:
+            raise ActionError("this cannot be an upstream's key (letters and digits in one piece); nothing was added")
         address = parse_address(url)
         upstream = PretixdroidUpstream(address.url, key, self._http, self.clock)
         description: Description | None = None
         try:
             description = upstream.describe()
-        except Closed:
-            raise
+        except Closed as error:
+            raise ActionError(f"{error}; nothing was added") from error
         except UpstreamError as error:
-            log.warning("the new list's upstream cannot be asked yet: %s", error)
+            on_unreached(error)
         catalog = description.catalog if description else None
         new = NewList(
             kind=SourceKind.PRETIXDROID,
@@ -151,6 +169,7 @@ class Box:
 
         `origin` names it in errors. Raises BadAddress, ActionError.
         """
+        name = _checked_name("list", name) if name is not None else None
         saved = saved_file.read(body, origin)
         told = saved.description
         new = NewList(
@@ -201,15 +220,14 @@ class Box:
     ) -> Device:
         """Add a scanner to a list; without `key` it gets a random one. Raises ActionError, Refused."""
         self.get_list(list_id)
-        if not name.strip() or not name.isprintable() or len(name) > 100:
-            raise ActionError("a device needs a name of 1 to 100 printable characters; nothing was added")
-        if key is not None and (len(key) < MIN_KEY_LENGTH or len(key) > 190 or set(key) - set(KEY_CHARACTERS)):
+        name = _checked_name("device", name)
+        if key is not None and (not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH or set(key) - set(KEY_CHARACTERS)):
             raise ActionError(
-                f"a device's key has {MIN_KEY_LENGTH} to 190 digits and letters (a-z, A-Z), nothing else; "
+                f"a device's key has {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} digits and letters (a-z, A-Z), nothing else; "
                 "nothing was added: leave it out to get a random one"
             )
         new = NewDevice(
-            name=name.strip(),
+            name=name,
             key=key or "".join(secrets.choice(KEY_CHARACTERS) for _ in range(KEY_LENGTH)),
             list_ids=(list_id,),
             item_ids=item_ids,
@@ -307,6 +325,14 @@ class Box:
             conflicts=backlog.conflicts,
             held=self.store.held.of(list_),
         )
+
+
+def _checked_name(what: str, name: str) -> str:
+    """The name without blanks around it. Raises ActionError for one that cannot be shown."""
+    name = name.strip()
+    if not name.isprintable() or not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise ActionError(f"a {what} needs a name of 1 to {MAX_NAME_LENGTH} printable characters; nothing was added")
+    return name
 
 
 def _event_url(url: str) -> str:

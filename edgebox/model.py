@@ -256,8 +256,8 @@ class Facts:
     history: tuple[PastCheckIn, ...] = ()
     questions: tuple[Question, ...] = ()
     """Those of the ticket's item, in the order in which they are asked."""
-    earlier_answers: Mapping[int, str] = field(default_factory=dict)
-    """Answers that were given for this ticket before, on whichever list of the event."""
+    earlier_answers: tuple[Mapping[int, str], ...] = ()
+    """Answers of each check-in of this ticket before, on whichever list of the event."""
 
 
 @dataclass(frozen=True, slots=True)

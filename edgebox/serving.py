@@ -3,42 +3,91 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
 
 from edgebox.app import serve
-from edgebox.box import ActionError, Box
+from edgebox.box import Box
 from edgebox.config import Config
+from edgebox.control import ActionFailed
+from edgebox.control.actions import KNOWN_ERRORS
 from edgebox.control.server import ControlServer
-from edgebox.datadir import WAIT_FOR_COMMAND_S, DataDir, Holder
+from edgebox.datadir import BOX, WAIT_FOR_COMMAND_S, DataDir, Holder
 
 log = logging.getLogger(__name__)
 
 
-def run_box(config: Config, on_ready: Callable[[str], None], prepare: Callable[[Box], None] = lambda box: None) -> None:
-    """Run a box until SIGTERM or SIGINT; `on_ready` gets the address at which scanners reach it.
+def run_box(config: Config, on_ready: Callable[[Box], None]) -> None:
+    """Run a box until SIGTERM or SIGINT; `on_ready` gets it once it serves.
 
-    `prepare` may act on the box before it serves. Raises DataDirError when another box holds the data directory,
-    StoreError when its database cannot be used, ActionError when the address cannot be listened on.
+    Raises DataDirError when another box holds the data directory, ActionFailed when the database cannot be used or the
+    address cannot be listened on.
     """
-
-    def wait_for(holder: Holder) -> None:
-        log.warning("%s holds the data directory; the box starts when it has finished", holder)
-
-    directory = DataDir(config.data_dir)
-    directory.take("box", wait_s=WAIT_FOR_COMMAND_S, announce=wait_for)
-    try:
-        box = Box(config)
+    stop_on_signals()
+    with open_box(config) as box:
         try:
-            prepare(box)
-            control = ControlServer(box)
-            control.start()
-            try:
-                serve(box, lambda host, port: on_ready(box.base_url()))
-            finally:
-                control.close()
-        except OSError as error:
-            raise ActionError(f"{config.host}:{config.port} cannot be listened on: {error.strerror or error}") from None
+            _serve(box, on_ready)
+            log.info("the box stops")
         finally:
-            box.close()
-    finally:
-        directory.release()
+            _stop_only_once()
+
+
+@contextmanager
+def open_box(config: Config) -> Iterator[Box]:
+    """A box that holds its data directory and takes the actions of commands; it does not serve scanners yet.
+
+    A command that holds the directory is waited for. Raises DataDirError, ActionFailed.
+    """
+    with ExitStack() as stack:
+        directory = DataDir(config.data_dir)
+        directory.take(BOX, wait_s=WAIT_FOR_COMMAND_S, announce=_say_who_is_waited_for)
+        stack.callback(directory.release)
+        try:
+            box = Box(config)
+        except KNOWN_ERRORS as error:
+            raise ActionFailed(str(error)) from error
+        stack.callback(box.close)
+        control = ControlServer(box)
+        control.start()
+        stack.callback(control.close)
+        yield box
+
+
+def stop_on_signals() -> None:
+    """SIGTERM and SIGINT raise SystemExit with status 0 from now on."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _stop_only_once() -> None:
+    """Nothing interrupts the stopping but a second Ctrl-C, by which nothing is lost that was answered."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _serve(box: Box, on_ready: Callable[[Box], None]) -> None:
+    is_ready = False
+
+    def ready(host: str, port: int) -> None:
+        nonlocal is_ready
+        is_ready = True
+        on_ready(box)
+
+    try:
+        serve(box, ready)
+    except OSError as error:
+        if is_ready:
+            raise
+        host = f"[{box.config.host}]" if ":" in box.config.host else box.config.host
+        reason = f"{host}:{box.config.port} cannot be listened on ({error.strerror or error})"
+        raise ActionFailed(f"{reason}: choose another --host or --port") from error
+
+
+def _say_who_is_waited_for(holder: Holder) -> None:
+    log.warning("%s holds the data directory; the box starts when it has finished", holder)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgebox.cli import show
-from edgebox.cli.context import Context, pass_context
+from edgebox.cli.context import NUMBER, Context, pass_context
 
 WHAT_HAPPENED = {
     "already_redeemed": "the ticket had been used already",
@@ -24,51 +24,62 @@ WHAT_HAPPENED = {
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
 def attention(context: click.Context, as_json: bool) -> None:
-    """Show what needs staff: conflicts, parked check-ins, and what a pull would take away."""
+    """Show what needs staff.
+
+    Conflicts, parked check-ins, and what a pull would take away and therefore waits.
+    """
     if context.invoked_subcommand is None:
         box: Context = context.obj
         told = box.call("attention")
         if as_json:
-            show.as_json(told)
+            click.echo(show.as_json(told))
         else:
             _show(told)
 
 
 @attention.command()
-@click.argument("checkin_id", metavar="ID", type=int)
+@click.argument("checkin_id", metavar="ID", type=NUMBER)
 @pass_context
-def retry(box: Context, checkin_id: int) -> None:
+def retry(context: Context, checkin_id: int) -> None:
     """Try a parked check-in again."""
-    box.call("attention.retry", checkin_id=checkin_id)
+    context.call("attention.retry", checkin_id=checkin_id)
     click.echo(f"Check-in {checkin_id} will be pushed again.")
 
 
 @attention.command()
-@click.argument("checkin_id", metavar="ID", type=int)
+@click.argument("checkin_id", metavar="ID", type=NUMBER)
 @click.option("--reason", help="Why; kept with the check-in.")
 @pass_context
-def dismiss(box: Context, checkin_id: int, reason: str | None) -> None:
-    """Close a conflict. A parked check-in is not pushed any more; it stays in the journal."""
-    box.call("attention.dismiss", checkin_id=checkin_id, reason=reason)
+def dismiss(context: Context, checkin_id: int, reason: str | None) -> None:
+    """Close a conflict.
+
+    A parked check-in is not pushed any more then; it stays in the journal.
+    """
+    context.call("attention.dismiss", checkin_id=checkin_id, reason=reason)
     click.echo(f"Check-in {checkin_id} needs no attention any more.")
 
 
 @attention.command()
-@click.argument("list_id", metavar="LIST", type=int)
+@click.argument("list_id", metavar="LIST", type=NUMBER)
 @pass_context
-def accept(box: Context, list_id: int) -> None:
+def accept(context: Context, list_id: int) -> None:
     """Let the pull take away what waits: upstream is right."""
-    taken = box.call("attention.accept", list_id=list_id)
-    click.echo(f"{taken['tickets']} tickets were withdrawn, {taken['checkins']} check-ins undone.")
+    taken = context.call("attention.accept", list_id=list_id)
+    click.echo(
+        f"Withdrawn: {show.count(taken['tickets'], 'ticket')}. Undone: {show.count(taken['checkins'], 'check-in')}."
+    )
 
 
 @attention.command()
-@click.argument("list_id", metavar="LIST", type=int)
+@click.argument("list_id", metavar="LIST", type=NUMBER)
 @pass_context
-def reject(box: Context, list_id: int) -> None:
-    """Keep what the pull would take away, until upstream tells it again: upstream is wrong."""
-    kept = box.call("attention.reject", list_id=list_id)
-    click.echo(f"{kept['tickets']} tickets and {kept['checkins']} check-ins stay as they are.")
+def reject(context: Context, list_id: int) -> None:
+    """Keep what the pull would take away: upstream is wrong.
+
+    It stays until upstream tells it again.
+    """
+    kept = context.call("attention.reject", list_id=list_id)
+    click.echo(f"Kept: {show.count(kept['tickets'], 'ticket')} and {show.count(kept['checkins'], 'check-in')}.")
 
 
 def _show(told: dict[str, Any]) -> None:
@@ -76,12 +87,15 @@ def _show(told: dict[str, Any]) -> None:
         click.echo("Nothing needs attention.")
     for held in told["held"]:
         click.echo(
-            f"List {held['list']} ({show.printable(held['name'])}): a pull would withdraw {held['tickets']} tickets "
-            f"and undo {held['checkins']} check-ins. This is so much that it waits for you:"
+            f"List {held['list']} ({show.printable(held['name'])}): a pull would withdraw "
+            f"{show.count(held['tickets'], 'ticket')} and undo {show.count(held['checkins'], 'check-in')}. "
+            "This is so much that it waits for you:"
         )
         for example in held["examples"]:
             who = example["attendee_name"] or "no name"
             click.echo(f"  {example['kind']}: {show.printable(example['order_code'])}, {show.printable(who)}")
+        if more := held["tickets"] + held["checkins"] - len(held["examples"]):
+            click.echo(f"  and {more} more")
         click.echo(f"  edgebox attention accept {held['list']}   or   edgebox attention reject {held['list']}")
     for conflict in told["conflicts"]:
         who = f"{conflict['order']}, {conflict['name'] or 'no name'}"

@@ -13,4 +13,7 @@ def read_key(given: str) -> str:
         return given
     if sys.stdin.isatty():
         return str(click.prompt("Key", hide_input=True, err=True)).strip()
-    return sys.stdin.readline().strip()
+    try:
+        return sys.stdin.readline().strip()
+    except UnicodeDecodeError:
+        raise click.UsageError("the key that was read is not text") from None

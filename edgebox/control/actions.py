@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from edgebox.box import ActionError, Box, ListStatus
+from edgebox.control import Report, ignore
 from edgebox.devices import pretixdroid
 from edgebox.model import CheckIn, CheckInList, Device
 from edgebox.store import StoreError
@@ -18,10 +19,8 @@ from edgebox.upstream import UpstreamError
 KNOWN_ERRORS = (ActionError, StoreError, UpstreamError)
 """What an action may raise and a person can read."""
 
-Report = Callable[[dict[str, Any]], None]
 
-
-def run(box: Box, action: str, arguments: dict[str, Any], report: Report = lambda progress: None) -> Any:
+def run(box: Box, action: str, arguments: dict[str, Any], report: Report = ignore) -> Any:
     """Do one action; its JSON-able result. Raises one of KNOWN_ERRORS."""
     known = _ACTIONS.get(action)
     if known is None:
@@ -32,26 +31,30 @@ def run(box: Box, action: str, arguments: dict[str, Any], report: Report = lambd
 
 
 def _status(box: Box) -> dict[str, Any]:
-    clock = {"trusted": box.clock.is_trusted(), "now": box.clock.now().isoformat()}
-    return {"lists": [_status_entry(entry) for entry in box.status()], "clock": clock}
+    return {
+        "lists": [_status_entry(entry) for entry in box.status()],
+        "clock": {"trusted": box.clock.is_trusted(), "now": box.clock.now().isoformat()},
+        "serves_at": box.base_url() if box.listens_on else None,
+    }
 
 
 def _add_list(box: Box, url: str, key: str, name: str | None, separate: bool) -> dict[str, Any]:
-    return _added(box, box.add_list(url, key, name=name, separate=separate))
+    problems: list[UpstreamError] = []
+    list_ = box.add_list(url, key, name=name, separate=separate, on_unreached=problems.append)
+    return _added(list_, problems)
 
 
 def _add_saved(box: Box, content: Any, origin: str, name: str | None, separate: bool) -> dict[str, Any]:
-    return _added(box, box.add_saved(content, origin, name=name, separate=separate))
+    return _added(box.add_saved(content, origin, name=name, separate=separate))
 
 
-def _added(box: Box, list_: CheckInList) -> dict[str, Any]:
+def _added(list_: CheckInList, problems: Sequence[UpstreamError] = ()) -> dict[str, Any]:
     return {
         "id": list_.id,
         "name": list_.name,
         "path": list_.path,
         "version": list_.version,
-        "was_reached": list_.catalog is not None,
-        "upstream": box.sync.report(list_.id).state,
+        "problem": str(problems[0]) if problems else None,
     }
 
 
@@ -60,7 +63,7 @@ def _devices(box: Box) -> dict[str, Any]:
     devices = []
     for device in box.store.devices.all():
         entry = _device(box, device)
-        del entry["key"], entry["qr"]
+        del entry["key"], entry["address"], entry["qr"]
         devices.append(entry | {"foreign_repeats": foreign.get(device.id, 0)})
     return {"devices": devices}
 
@@ -76,7 +79,14 @@ def _add_device(
 ) -> dict[str, Any]:
     item_ids = None if items is None else frozenset(items)
     device = box.add_device(name, list_id, key=key, item_ids=item_ids, allow_search=allow_search, show_info=show_info)
-    return _device(box, device)
+    return _device(box, device) | {"strange_items": _strange_items(box.get_list(list_id), item_ids)}
+
+
+def _strange_items(list_: CheckInList, item_ids: frozenset[int] | None) -> dict[str, Any] | None:
+    """Item ids that the list does not have, and those that it has; None where all is well or nobody knows."""
+    known = {item.id: item.name for item in list_.catalog.items} if list_.catalog else {}
+    strange = sorted((item_ids or frozenset()) - known.keys())
+    return {"ids": strange, "known": known} if strange and known else None
 
 
 def _attention(box: Box) -> dict[str, Any]:
@@ -107,7 +117,13 @@ def _sync(box: Box, list_id: int | None, report: Report) -> dict[str, Any]:
     def tell(progress: Progress) -> None:
         report(asdict(progress))
 
-    return {"lists": [asdict(synced) for synced in box.sync_now(list_id, tell)]}
+    has_upstream = {list_.id: list_.has_upstream for list_ in box.store.lists.all()}
+    return {
+        "lists": [
+            asdict(synced) | {"has_upstream": has_upstream.get(synced.list_id, True)}
+            for synced in box.sync_now(list_id, tell)
+        ]
+    }
 
 
 _ACTIONS: dict[str, Callable[..., Any]] = {
@@ -159,6 +175,7 @@ def _device(box: Box, device: Device) -> dict[str, Any]:
         "name": device.name,
         "lists": list(device.list_ids),
         "key": device.key,
+        "address": box.base_url(),
         "qr": pretixdroid.configuration(device, lists[0], box.base_url()) if lists else None,
         "items": None if device.item_ids is None else sorted(device.item_ids),
         "allow_search": device.allow_search,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -12,22 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import waitress
+from waitress.channel import ClientDisconnected
 
 from edgebox.box import Box
 from edgebox.control import actions
+from edgebox.datadir import SOCKET_NAME
 
 log = logging.getLogger(__name__)
 
-SOCKET_NAME = "edgebox.sock"
 THREADS = 2
+FINISH_WITHIN_S = 5
+"""How long a box that stops waits for the actions it is at."""
 
 
 class ControlServer:
-    """Serves actions until `close()`."""
+    """Serves actions until `close()`. Raises OSError when its socket cannot be made."""
 
     def __init__(self, box: Box) -> None:
         self._box = box
         self._directory = box.config.data_dir
+        self._is_closing = False
         self._server = waitress.create_server(
             self._answer, sockets=[_listening_socket(self._directory)], threads=THREADS, ident=None
         )
@@ -37,16 +42,22 @@ class ControlServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving and take the socket away."""
-        self._server.close()
+        """Finish what is being done, answer it, and take the socket away. Commands that come meanwhile wait."""
+        self._is_closing = True
         (self._directory / SOCKET_NAME).unlink(missing_ok=True)
+        self._server.task_dispatcher.shutdown(timeout=FINISH_WITHIN_S)
+        # In its own thread, which may be waiting at the very sockets that this closes.
+        self._server.trigger.pull_trigger(self._server.close)
+        self._thread.join(FINISH_WITHIN_S)
 
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """One action: lines of JSON, `{"progress": ...}` as often as there is any, then `{"result"}` or `{"error"}`."""
         write = start_response("200 OK", [("Content-Type", "application/x-ndjson")])
 
         def say(line: dict[str, Any]) -> None:
-            write(json.dumps(line).encode() + b"\n")
+            # A command that was interrupted does not take back what it asked for.
+            with contextlib.suppress(ClientDisconnected):
+                write(json.dumps(line).encode() + b"\n")
 
         try:
             asked = json.loads(environ["wsgi.input"].read())
@@ -56,7 +67,10 @@ class ControlServer:
         except actions.KNOWN_ERRORS as error:
             say({"error": str(error)})
         except Exception:
-            log.exception("a command failed")
+            if self._is_closing:
+                log.warning("the box stopped in the middle of a command")
+            else:
+                log.exception("a command failed")
             say({"error": "the box has a fault; its log says which"})
         else:
             say({"result": result})

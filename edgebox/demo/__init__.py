@@ -1,5 +1,1 @@
 """A demo event, and a demo ticket server that is a box with a list from a file: the protocol is written once."""
-
-from edgebox.demo.run import run_demo
-
-__all__ = ["run_demo"]

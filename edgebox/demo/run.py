@@ -1,107 +1,187 @@
-"""`edgebox demo`: a demo ticket server in a process of its own, and a box beside it that really syncs with it."""
+"""A demo ticket server in a process of its own, and a box beside it that really syncs with it."""
 
 from __future__ import annotations
 
-import shlex
+import contextlib
+import ctypes
+import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgebox.box import ActionError, Box
-from edgebox.config import FILE_NAME, Config
-from edgebox.datadir import DataDir
-from edgebox.demo.event import DEMO_EVENT, DEMO_KEY, DEMO_ORGANIZER, NAMED_TICKETS, demo_event
-from edgebox.serving import run_box
+from edgebox.box import Box
+from edgebox.config import FILE_NAME, PREFIX, Config
+from edgebox.control import ActionFailed
+from edgebox.control.client import call
+from edgebox.datadir import COMMAND, LOOK_AGAIN_S, DataDir, InUse
+from edgebox.demo.event import DEMO_EVENT, DEMO_KEY, DEMO_ORGANIZER, demo_event
+from edgebox.serving import run_box, stop_on_signals
 
-UPSTREAM_STARTS_WITHIN_S = 30.0
-UPSTREAM_DEVICE = "demo box"
 SCANNER = "demo scanner"
+UPSTREAM_DEVICE = "demo box"
+UPSTREAM_STARTS_WITHIN_S = 30.0
+UPSTREAM_STOPS_WITHIN_S = 10.0
+BACKOFF_MAX_S = 5.0
+"""The demo's ticket server is on this machine: asking often whether it is back costs nobody anything."""
 
 
-def run_demo(config: Config, directory: Path, say: Callable[[str], None]) -> None:
-    """Run both until SIGTERM or SIGINT; `say` prints what a visitor needs. `config` is the box's, below `directory`.
+@dataclass(frozen=True, slots=True)
+class TicketServer:
+    """The demo ticket server: where it listens, the key that the box has there, what starts it, and its process."""
 
-    What the ticket server was told stays in `directory/upstream`. Raises ActionError when it does not start.
+    url: str
+    key: str
+    command: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+
+
+def run_demo(
+    config: Config,
+    directory: Path,
+    on_ready: Callable[[Box, TicketServer], None],
+    on_upstream_stopped: Callable[[TicketServer], None],
+) -> None:
+    """Run both until SIGTERM or SIGINT. `config` is the box's, whose data lies below `directory`.
+
+    What the ticket server was told stays in `directory/upstream`, also when it is started anew while the demo runs.
+    Raises ActionFailed, ConfigError, DataDirError.
     """
-    upstream_dir = directory / "upstream"
-    key, port = _set_up_upstream(upstream_dir)
-    command = [sys.executable, "-m", "edgebox", "--data", str(upstream_dir), "serve", "--host", "127.0.0.1"]
-    upstream = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        base = f"http://127.0.0.1:{port}"
-        _wait_for(upstream, base)
-
-        def prepare(box: Box) -> None:
-            if not box.store.lists.all():
-                list_ = box.add_list(f"{base}/pretixdroid/api/{DEMO_ORGANIZER}/{DEMO_EVENT}/", key)
-                box.add_device(SCANNER, list_.id, key=DEMO_KEY)
-
-        run_box(config, lambda url: say(_welcome(url, base, upstream.pid, command)), prepare)
-    finally:
-        upstream.send_signal(signal.SIGTERM)
-        upstream.wait()
+    stop_on_signals()
+    config = replace(config, backoff_max_s=min(config.backoff_max_s, BACKOFF_MAX_S))
+    with _ticket_server(directory / "upstream", config.port + 1, on_upstream_stopped) as upstream:
+        _set_up_box(config, upstream)
+        run_box(config, lambda box: on_ready(box, upstream))
 
 
-def _set_up_upstream(directory: Path) -> tuple[str, int]:
-    """A box with a list from a file; (key, port), the same ones each time for a directory that is kept."""
+def _set_up_box(config: Config, upstream: TicketServer) -> None:
+    """The first time: the list and a scanner. Each time: a sync, so that the first scan finds its ticket."""
+    if not call(config, "status", {})["lists"]:
+        url = f"{upstream.url}/pretixdroid/api/{DEMO_ORGANIZER}/{DEMO_EVENT}/"
+        call(config, "lists.add", {"url": url, "key": upstream.key, "name": None, "separate": False})
+    if not call(config, "devices", {})["devices"]:
+        _add_device(config, SCANNER, DEMO_KEY)
+    call(config, "sync", {"list_id": None})
+
+
+def _set_up_upstream(directory: Path, first_port: int) -> tuple[str, int]:
+    """A box with a list from a file; its key and port, the same ones each time for a directory that is kept."""
     lock = DataDir(directory)
-    lock.take("command")
+    lock.take(COMMAND)  # refused at once where another demo runs on the same data
+    lock.release()
+    settings = directory / FILE_NAME
+    if not settings.exists():
+        settings.write_text(f"port = {_free_port(first_port)}\n", encoding="utf-8")
+    config = Config.load(directory, {}, {})
+    if not call(config, "status", {})["lists"]:
+        event = demo_event(datetime.now(UTC).date())
+        saved = {"content": event, "origin": "the demo event", "name": None, "separate": False}
+        call(config, "lists.add_saved", saved)
+    if not call(config, "devices", {})["devices"]:
+        _add_device(config, UPSTREAM_DEVICE, None)
+    return call(config, "devices.show", {"name": UPSTREAM_DEVICE})["key"], config.port
+
+
+def _add_device(config: Config, name: str, key: str | None) -> None:
+    list_id = call(config, "status", {})["lists"][0]["id"]
+    device = {"name": name, "list_id": list_id, "key": key, "items": None, "allow_search": True, "show_info": True}
+    call(config, "devices.add", device)
+
+
+@contextmanager
+def _ticket_server(
+    directory: Path, first_port: int, on_stopped: Callable[[TicketServer], None]
+) -> Iterator[TicketServer]:
+    """The ticket server's process; at the end none is left, nor one that a visitor has started in its place."""
+    key, port = _set_up_upstream(directory, first_port)
+    # -P: a folder called edgebox where somebody types this is not ours.
+    python = [sys.executable, *(["-P"] if sys.flags.safe_path else [])]
+    command = [*python, "-m", "edgebox", "--data", str(directory.absolute()), "serve"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    # Its log would mix with the box's.
+    environment = {**os.environ, f"{PREFIX}LOG_LEVEL": "warning"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, env=environment, start_new_session=True, preexec_fn=_end_with_parent
+    )
+    server = TicketServer(f"http://127.0.0.1:{port}", key, tuple(command), process)
+    is_ending = threading.Event()
+
+    def watch() -> None:
+        process.wait()
+        if not is_ending.is_set():
+            on_stopped(server)
+
     try:
-        settings = directory / FILE_NAME
-        if not settings.exists():
-            settings.write_text(f"port = {_free_port()}\n", encoding="utf-8")
-        config = Config.load(directory, {}, {})
-        box = Box(config)
-        try:
-            if not box.store.lists.all():
-                list_ = box.add_saved(demo_event(datetime.now(UTC).date()), "the demo event")
-                box.add_device(UPSTREAM_DEVICE, list_.id)
-            return box.store.devices.named(UPSTREAM_DEVICE).key, config.port
-        finally:
-            box.close()
+        _wait_for(server)
+        threading.Thread(target=watch, name="ticket-server-watch", daemon=True).start()
+        yield server
     finally:
-        lock.release()
+        is_ending.set()
+        _end(process)
+        _end_successor(directory)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _end_with_parent() -> None:
+    """In the child: also when the demo is killed, its ticket server does not stay behind."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
-def _wait_for(upstream: subprocess.Popen[bytes], base: str) -> None:
-    give_up_s = time.monotonic() + UPSTREAM_STARTS_WITHIN_S
-    while time.monotonic() < give_up_s and upstream.poll() is None:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(UPSTREAM_STOPS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _end_successor(directory: Path) -> None:
+    """End the ticket server that a visitor started, and wait for it: the directory may be gone next."""
+    lock = DataDir(directory)
+    give_up_s = time.monotonic() + UPSTREAM_STOPS_WITHIN_S
+    while time.monotonic() < give_up_s:
         try:
-            with urllib.request.urlopen(f"{base}/healthz", timeout=1):
+            lock.take(COMMAND)
+        except InUse as error:
+            if error.holder is not None and error.is_by_box:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(error.holder.pid, signal.SIGTERM)
+            time.sleep(LOOK_AGAIN_S)
+        else:
+            lock.release()
+            return
+
+
+def _free_port(first: int) -> int:
+    """The first port from here on that nobody listens on; any free one where there is none within reach."""
+    for port in (*range(first, min(first + 100, 65536)), 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ActionFailed("there is no free port for the demo's ticket server")
+
+
+def _wait_for(server: TicketServer) -> None:
+    give_up_s = time.monotonic() + UPSTREAM_STARTS_WITHIN_S
+    while time.monotonic() < give_up_s:
+        if server.process.poll() is not None:
+            raise ActionFailed("the demo's ticket server ended at once; what it said stands above")
+        try:
+            with urllib.request.urlopen(f"{server.url}/healthz", timeout=1):
                 return
         except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.05)
-    raise ActionError("the demo ticket server did not start; what it said stands above")
-
-
-def _welcome(url: str, upstream: str, pid: int, command: list[str]) -> str:
-    api = f"{url}/pretixdroid/api/{DEMO_ORGANIZER}/{DEMO_EVENT}"
-    secret = NAMED_TICKETS["peter_higgs"]
-    return f"""\
-edgebox demo
-  the box          {api}/   key {DEMO_KEY}
-  its ticket server {upstream}   (process {pid})
-
-Check somebody in, and see what is known of them:
-  curl -d secret={secret} '{api}/redeem/?key={DEMO_KEY}'
-  curl '{api}/search/?key={DEMO_KEY}&query=Peter'
-  curl '{api}/status/?key={DEMO_KEY}'
-
-Pull the plug: stop the ticket server, scan on, and start it again; the check-ins arrive there.
-  kill {pid}
-  {shlex.join(command)}
-
-Ctrl-C ends the demo."""
+            time.sleep(LOOK_AGAIN_S)
+    raise ActionFailed(f"the demo's ticket server did not start within {UPSTREAM_STARTS_WITHIN_S:.0f} s")

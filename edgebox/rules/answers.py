@@ -7,7 +7,7 @@ blank; a required one that is blank or invalid is asked again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 
@@ -15,9 +15,9 @@ from edgebox.model import Question
 
 
 def unanswered(
-    questions: tuple[Question, ...], given: Mapping[int, str], earlier: Mapping[int, str]
+    questions: tuple[Question, ...], given: Mapping[int, str], earlier: Sequence[Mapping[int, str]]
 ) -> tuple[Question, ...]:
-    """The questions that neither this request nor an earlier one answers validly.
+    """The questions that neither this request nor an earlier check-in answers validly.
 
     A question of a type that the protocol does not know, and a file question, is never asked.
     """
@@ -25,7 +25,9 @@ def unanswered(
         question
         for question in questions
         if question.type in _READERS
-        and not any(question.id in answers and is_valid(question, answers[question.id]) for answers in (given, earlier))
+        and not any(
+            question.id in answers and is_valid(question, answers[question.id]) for answers in (given, *earlier)
+        )
     )
 
 

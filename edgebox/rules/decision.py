@@ -78,7 +78,7 @@ def decide(facts: Facts) -> Verdict:
     """The verdict on a redeem: the first row of the table that matches, or `ok`.
 
     With force, rows in `PASSED_BY_FORCE` are passed over; the first that matched is named in `passed` (an open question
-    is none: nobody needs to look into it).
+    is none: nobody needs to look into it), and with it the earlier check-in, if there is one.
     """
     passed: Verdict | None = None
     for check in TABLE:
@@ -91,10 +91,10 @@ def decide(facts: Facts) -> Verdict:
             passed = verdict
     if passed is None:
         return Verdict()
-    return Verdict(passed=passed.reason, first_use=passed.first_use)
+    return Verdict(passed=passed.reason, first_use=first_use(facts.history) if facts.history else None)
 
 
 def first_use(history: tuple[PastCheckIn, ...]) -> PastCheckIn:
     """The earliest entry of a history that has a time; where none has one, the first."""
-    timed = [past for past in history if past.at is not None]
-    return min(timed, key=lambda past: (past.at is None, past.at)) if timed else history[0]
+    timed = [(past.at, order) for order, past in enumerate(history) if past.at is not None]
+    return history[min(timed)[1]] if timed else history[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgebox.store import migrations
 from edgebox.store.attempts import Attempts
-from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect
+from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect, reading
 from edgebox.store.devices import Devices
 from edgebox.store.held import Held
 from edgebox.store.journal import Journal
@@ -38,16 +38,19 @@ class Store:
         self, data_dir: Path, *, attempts_max_age_days: float = 30.0, attempts_max_count: int = 500_000
     ) -> None:
         path = data_dir / DATABASE_NAME
-        # Keys and names are in it: nobody else may read it, nor the files that SQLite makes beside it (same mode).
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        path.chmod(0o600)
+        try:
+            # Keys and names are in it: nobody else may read it, nor the files that SQLite makes beside it (same mode).
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            path.chmod(0o600)
+        except OSError as error:
+            raise NotWritable(f"the database {path} cannot be opened: {error.strerror}") from error
         connection = connect(path)
         try:
             migrations.apply(connection)
             self._readers = Readers(path)
             self.attempts = Attempts(attempts_max_age_days, attempts_max_count)
             self._writer = Writer(path, self.attempts)
-            self.lists = Lists(connection, self._writer)
+            self.lists = Lists(connection, self._readers, self._writer)
             self.devices = Devices(connection, self._writer, self.attempts)
             self.numbers = Numbers(connection)
         except sqlite3.Error as error:
@@ -75,11 +78,13 @@ class Store:
 
     def close(self) -> None:
         """Write what waits and close the database; no other thread may be reading."""
-        self._writer.close()
+        # The writer last: who closes the last connection moves what is beside the database into it, and readers cannot.
         self._readers.close()
+        self._writer.close()
 
     def _reload(self, connection: Connection) -> None:
         self.lists.reload(connection)
+        self.lists.have_changed()
         self.devices.reload(connection)
         self.numbers.reload(connection)
 
@@ -87,9 +92,19 @@ class Store:
 def open_for_reading(data_dir: Path) -> Connection:
     """A read-only connection beside whatever box runs on the data directory.
 
-    Raises StoreError where there is no database yet.
+    Raises StoreError where there is no database yet, or not one of this edgebox's.
     """
     path = data_dir / DATABASE_NAME
     if not path.exists():
         raise StoreError(f"{data_dir} holds no box yet: start one (edgebox serve) or add a list (edgebox lists add)")
-    return connect(path, read_only=True)
+    connection = connect(path, read_only=True)
+    try:
+        with reading(connection):
+            is_older = bool(migrations.pending(connection))
+    except StoreError:
+        connection.close()
+        raise
+    if is_older:
+        connection.close()
+        raise StoreError(f"the database in {data_dir} is older than this edgebox: start the box once (edgebox serve)")
+    return connection

@@ -15,6 +15,8 @@ from edgebox.instants import to_text
 from edgebox.store.db import Connection
 
 FLUSH_AFTER_S = 2.0
+FLUSH_AT_MOST = 1_000
+"""Attempts in one commit: after a long failure of the disk, those that waited must not hold up the scans."""
 MAX_WAITING = 20_000
 """Attempts kept in memory while the disk cannot be written; beyond that the oldest go."""
 MAX_SECRET_CHARS = 500
@@ -22,6 +24,8 @@ SIGHTINGS_EVERY_S = 60.0
 """Seconds between two writes of the devices' last-seen times; what is shown is as of now."""
 PRUNE_EVERY = 1_000
 """Attempts between two looks at age and number."""
+PRUNE_AT_MOST = 2 * PRUNE_EVERY
+"""Attempts dropped at one look: more than have come since the last one, and no scan waits for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,13 @@ class Attempts:
         self._max_count = max_count
         self._lock = threading.Lock()
         self._waiting: list[Attempt] = []
-        self._sightings: dict[int, Sighting] = {}
+        self._seen: dict[int, Sighting] = {}
+        """The latest of each device, written or not."""
+        self._unwritten: set[int] = set()
+        """Devices whose latest sighting is not on disk yet."""
         self._oldest_s: float | None = None
-        self._flushing: tuple[int, dict[int, Sighting]] = (0, {})
+        self._flushing: tuple[list[Attempt], list[Sighting]] = ([], [])
+        """What the transaction under way writes: taken out of what waits, and put back if it fails."""
         self._sightings_due_s = 0.0
         self._until_prune = 1
 
@@ -74,12 +82,16 @@ class Attempts:
     def saw(self, sighting: Sighting) -> None:
         """Remember that a device was heard; written along with something else, never for its own sake."""
         with self._lock:
-            self._sightings[sighting.device_id] = sighting
+            before = self._seen.get(sighting.device_id)
+            if sighting.user_agent is None and before is not None:
+                sighting = replace(sighting, user_agent=before.user_agent)
+            self._seen[sighting.device_id] = sighting
+            self._unwritten.add(sighting.device_id)
 
     def sightings(self) -> dict[int, Sighting]:
-        """Those that are not on disk yet, by device."""
+        """The latest of each device that was heard since the start."""
         with self._lock:
-            return dict(self._sightings)
+            return dict(self._seen)
 
     # --- the writer's side (store.writer.Tail) ------------------------------------------------------------------------
 
@@ -91,45 +103,73 @@ class Attempts:
     def flush(self, connection: Connection) -> None:
         """Write what waits into the open transaction, and drop what is too old or too many."""
         with self._lock:
-            waiting = list(self._waiting)
-            sightings = dict(self._sightings) if time.monotonic() >= self._sightings_due_s else {}
-        self._flushing = (len(waiting), sightings)
-        connection.executemany(
-            "INSERT INTO attempt (list_id, device_id, ticket_id, secret, nonce, verdict, is_forced, at, last_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (nonce, secret, device_id, list_id, verdict) WHERE nonce <> ''"
-            " DO UPDATE SET count = count + 1, last_at = excluded.last_at",
-            [
-                (a.list_id, a.device_id, a.ticket_id, a.secret, a.nonce, a.verdict, a.is_forced, at, at)
-                for a, at in ((attempt, to_text(attempt.at)) for attempt in waiting)
-            ],
-        )
+            attempts, sightings = self._waiting[:FLUSH_AT_MOST], []
+            del self._waiting[:FLUSH_AT_MOST]
+            if time.monotonic() >= self._sightings_due_s:
+                sightings = [self._seen[device_id] for device_id in self._unwritten]
+                self._unwritten.clear()
+            self._flushing = (attempts, sightings)
+        for attempt in attempts:
+            _write(connection, attempt)
         connection.executemany(
             "UPDATE device SET last_seen_at = ?, user_agent = coalesce(?, user_agent) WHERE id = ?",
-            [(to_text(s.at), s.user_agent, s.device_id) for s in sightings.values()],
+            [(to_text(s.at), s.user_agent, s.device_id) for s in sightings],
         )
-        self._until_prune -= len(waiting)
-        if waiting and self._until_prune <= 0:
+        self._until_prune -= len(attempts)
+        if attempts and self._until_prune <= 0:
             self._until_prune = PRUNE_EVERY
-            self._prune(connection, newest=waiting[-1].at)
+            self._prune(connection, newest=attempts[-1].at)
 
     def done(self, is_written: bool) -> None:
-        """Forget what the commit took; after a failed one everything waits on."""
-        count, sightings = self._flushing
-        self._flushing = (0, {})
+        """Forget what the commit took; where it failed, that waits on with the rest."""
         with self._lock:
-            if is_written:
-                del self._waiting[:count]
-                for device_id, sighting in sightings.items():
-                    if self._sightings.get(device_id) is sighting:
-                        del self._sightings[device_id]
-                if sightings:
-                    self._sightings_due_s = time.monotonic() + SIGHTINGS_EVERY_S
+            attempts, sightings = self._flushing
+            self._flushing = ([], [])
+            if not is_written:
+                self._waiting = (attempts + self._waiting)[-MAX_WAITING:]
+                self._unwritten.update(sighting.device_id for sighting in sightings)
+            elif sightings:
+                self._sightings_due_s = time.monotonic() + SIGHTINGS_EVERY_S
             self._oldest_s = time.monotonic() if self._waiting else None
 
     def _prune(self, connection: Connection, newest: datetime) -> None:
-        connection.execute("DELETE FROM attempt WHERE last_at < ? AND at < ?", [to_text(newest - self._max_age)] * 2)
+        oldest_kept = to_text(newest - self._max_age)
         connection.execute(
-            "DELETE FROM attempt WHERE id <= (SELECT id FROM attempt ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (self._max_count,),
+            "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE at < ? AND last_at < ? LIMIT ?)",
+            (oldest_kept, oldest_kept, PRUNE_AT_MOST),
         )
+        # Ids have no gaps but where something was dropped, so a range of ids holds no more attempts than its width.
+        connection.execute(
+            "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id <= (SELECT max(id) FROM attempt) - ?"
+            " ORDER BY id LIMIT ?)",
+            (self._max_count, PRUNE_AT_MOST),
+        )
+
+
+def _write(connection: Connection, attempt: Attempt) -> None:
+    """Add an attempt; a repeat of the same nonce with the same verdict only raises the count of the first."""
+    at = to_text(attempt.at)
+    if attempt.nonce:
+        # Not as an upsert, which takes a new id even where it adds no row: ids must tell the number of rows.
+        raised = connection.execute(
+            "UPDATE attempt SET count = count + 1, last_at = ?"
+            " WHERE nonce <> '' AND nonce = ? AND secret = ? AND device_id = ? AND list_id = ? AND verdict = ?",
+            (at, attempt.nonce, attempt.secret, attempt.device_id, attempt.list_id, attempt.verdict),
+        )
+        if raised.rowcount:
+            return
+    connection.execute(
+        "INSERT INTO attempt (list_id, device_id, ticket_id, secret, nonce, verdict, is_forced, at, last_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            attempt.list_id,
+            attempt.device_id,
+            attempt.ticket_id,
+            attempt.secret,
+            attempt.nonce,
+            attempt.verdict,
+            attempt.is_forced,
+            at,
+            at,
+        ),
+    )

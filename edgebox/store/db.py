@@ -12,6 +12,18 @@ DATABASE_NAME = "edgebox.sqlite3"
 Row = sqlite3.Row
 Connection = sqlite3.Connection
 
+_ABOUT_ONE_STATEMENT = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_RANGE,
+    }
+)
+"""SQLite's codes for a statement or its values. All others (full, I/O error, read-only, corrupt, busy, ...) are about
+the database."""
+
 
 class StoreError(Exception):
     """Root of all errors of the store. Its text is for staff."""
@@ -33,19 +45,19 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
     """A connection in autocommit mode: transactions are begun on purpose.
 
     A committed transaction is on the disk (WAL with synchronous=FULL): NORMAL may lose the last commits with the
-    power. Readers never block the writer nor wait for it.
+    power. Readers never block the writer nor wait for it. Raises StoreError; NotWritable unless `read_only`.
     """
     uri = f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA busy_timeout = 5000")
         connection.execute("PRAGMA foreign_keys = ON")
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error as error:
-        raise NotWritable(f"the database {path} cannot be opened: {error}") from error
+        kind = StoreError if read_only else NotWritable
+        raise kind(f"the database {path} cannot be opened: {error}") from error
     return connection
 
 
@@ -60,6 +72,35 @@ def transaction(connection: Connection) -> Iterator[Connection]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def reading(connection: Connection) -> Iterator[Connection]:
+    """One consistent state for as long as the block lasts, whatever is written meanwhile; may stand inside another.
+
+    Raises StoreError where the database cannot be read; a query that is wrong in itself is a bug and looks like one.
+    """
+    try:
+        is_outermost = not connection.in_transaction
+        if is_outermost:
+            connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            if is_outermost and connection.in_transaction:
+                connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        if is_about_the_database(error):
+            raise StoreError(f"the database cannot be read ({error})") from error
+        raise
+
+
+def is_about_the_database(error: Exception) -> bool:
+    """Whether an error says that the database cannot be used, rather than something about one statement or job."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return isinstance(error, NotWritable | MemoryError)
+    return code & 0xFF not in _ABOUT_ONE_STATEMENT
 
 
 def _quoted(path: Path) -> str:

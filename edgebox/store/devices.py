@@ -12,7 +12,8 @@ from hashlib import sha256
 from edgebox.instants import from_text, to_text
 from edgebox.model import Device
 from edgebox.store.attempts import Attempts
-from edgebox.store.db import Connection, Refused, Row
+from edgebox.store.db import Connection, Refused, Row, reading
+from edgebox.store.lists import require_list
 from edgebox.store.writer import Writer
 
 
@@ -72,9 +73,11 @@ class Devices:
         return device
 
     def add(self, new: NewDevice, at: datetime) -> Device:
-        """Add a device. Raises Refused when its name or its key is in use."""
+        """Add a device. Raises Refused when its name or its key is in use, or a list of it is gone."""
 
-        def job(connection: Connection) -> int:
+        def job(connection: Connection) -> Device:
+            for list_id in new.list_ids:
+                require_list(connection, list_id)
             try:
                 device_id = connection.execute(
                     "INSERT INTO device (name, key, item_ids, allow_search, show_info, added_at)"
@@ -96,11 +99,10 @@ class Devices:
                 [(device_id, list_id) for list_id in new.list_ids],
             )
             self._reload_after_commit(connection)
-            assert device_id is not None
-            return device_id
+            row = connection.execute("SELECT * FROM device WHERE id = ?", (device_id,)).fetchone()
+            return _device(row, new.list_ids)
 
-        device_id = self._writer.write(job)  # which puts a new dict in place of the old one
-        return self._by_id[device_id]
+        return self._writer.write(job)
 
     def revoke(self, device_id: int, at: datetime) -> None:
         """End a device's access at once. What it still holds unsent can no longer be uploaded."""
@@ -120,11 +122,12 @@ def foreign_repeats(connection: Connection) -> dict[int, int]:
 
     A phone that was reset keeps the queue of an earlier event and re-sends it for ever.
     """
-    rows = connection.execute(
-        "SELECT device_id, count(*) FROM attempt WHERE verdict = 'unknown_ticket' AND is_forced AND count > 2"
-        " GROUP BY device_id"
-    )
-    return {row[0]: row[1] for row in rows}
+    with reading(connection):
+        rows = connection.execute(
+            "SELECT device_id, count(*) FROM attempt WHERE verdict = 'unknown_ticket' AND is_forced = 1 AND count > 2"
+            " GROUP BY device_id"
+        )
+        return {row[0]: row[1] for row in rows}
 
 
 def _digest(key: str) -> bytes:

@@ -6,18 +6,27 @@ import unicodedata
 
 from anyascii import anyascii
 
+UNSEEN = frozenset({"Cf", "Mn", "Me"})
+"""Marks and invisible characters (a joiner, a soft hyphen): nobody types them into a search."""
+
 
 def fold(text: str) -> str:
     """The text as search compares it: `Łukasz`, `LUKASZ` and `lukasz` are one.
 
-    Accents are dropped and other scripts are written in Latin letters (anyascii); a character that has no Latin form
-    stays as it is, so that nothing becomes unfindable.
+    Accents are dropped and other scripts are written in Latin letters (anyascii); a visible character that has no Latin
+    form stays as it is, so that nothing becomes unfindable. Folding goes character by character: a part of a text folds
+    to a part of what the text folds to.
     """
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    if decomposed.isascii():
-        return decomposed
-    return "".join(
-        character if character.isascii() else anyascii(character).casefold() or character
-        for character in decomposed
-        if not unicodedata.combining(character)
-    )
+    if text.isascii():
+        return text.casefold()
+    # Twice: compatibility forms hide capitals (`㎒` is MHz), and some letters are lowered to ones with accents.
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.casefold()).casefold())
+    return "".join(map(_in_latin, plain))
+
+
+def _in_latin(character: str) -> str:
+    if character.isascii():
+        return character
+    if unicodedata.combining(character):
+        return ""
+    return anyascii(character).casefold() or ("" if unicodedata.category(character) in UNSEEN else character)

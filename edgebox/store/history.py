@@ -61,25 +61,36 @@ def history_of(connection: Connection, list_: CheckInList, ticket: Ticket) -> tu
     The old API tells that there is a check-in but not when: where the box itself settled one that upstream has since
     told, that is the one meant, and its time and device are known.
     """
-    is_told = connection.execute(
-        "SELECT 1 FROM told_checkin WHERE list_id = ? AND ticket_id = ?", (list_.id, ticket.id)
+    told, has_told_checkin = connection.execute(
+        "SELECT max(told, ?), EXISTS (SELECT 1 FROM told_checkin WHERE list_id = ? AND ticket_id = ?)"
+        " FROM source WHERE id = ?",
+        (ticket.told, list_.id, ticket.id, ticket.source_id),
     ).fetchone()
     own = connection.execute(
-        "SELECT datetime, settled_number, device.name FROM checkin LEFT JOIN device ON device.id = device_id"
+        "SELECT datetime, settled_number, is_forced, device.name FROM checkin LEFT JOIN device ON device.id = device_id"
         " WHERE ticket_id = ? AND list_id = ? ORDER BY checkin.id",
         (ticket.id, list_.id),
     ).fetchall()
-    told = connection.execute(
-        "SELECT max(told, ?) FROM source WHERE id = ?", (ticket.told, ticket.source_id)
-    ).fetchone()[0]
-    counted: list[PastCheckIn] = []
-    superseded: list[PastCheckIn] = []
-    for row in own:
-        is_superseded = row["settled_number"] is not None and row["settled_number"] <= told
-        (superseded if is_superseded else counted).append(PastCheckIn(from_text(row["datetime"]), row["name"]))
-    if is_told:
-        counted.insert(0, superseded[0] if superseded else PastCheckIn(None))
-    return tuple(counted)
+
+    def is_superseded(row: Row) -> bool:
+        return row["settled_number"] is not None and row["settled_number"] <= told
+
+    counted = tuple(_past(row) for row in own if not is_superseded(row))
+    if not has_told_checkin:
+        return counted
+    return (_told([row for row in own if is_superseded(row)]), *counted)
+
+
+def _told(superseded: list[Row]) -> PastCheckIn:
+    """The check-in that upstream tells of, as far as it is one of the box's own."""
+    # Nothing counted against the ticket when one was let in without force: what is before that one has been undone.
+    unforced = [row for row in superseded if not row["is_forced"]]
+    first = unforced[-1:] or superseded[:1]
+    return _past(first[0]) if first else PastCheckIn(None)
+
+
+def _past(row: Row) -> PastCheckIn:
+    return PastCheckIn(from_text(row["datetime"]), row["name"])
 
 
 def has_nonce(connection: Connection, list_id: int, ticket_id: int, nonce: str) -> bool:
@@ -90,17 +101,14 @@ def has_nonce(connection: Connection, list_id: int, ticket_id: int, nonce: str) 
     return row is not None
 
 
-def earlier_answers(connection: Connection, list_: CheckInList, secret: str) -> Mapping[int, str]:
-    """Answers given for this ticket at earlier check-ins on whichever list of the event; the newest wins."""
-    answers: dict[int, str] = {}
+def earlier_answers(connection: Connection, list_: CheckInList, secret: str) -> tuple[Mapping[int, str], ...]:
+    """The answers of each earlier check-in of this ticket that had some, on whichever list of the event."""
     rows = connection.execute(
         "SELECT answers FROM checkin JOIN list ON list.id = list_id"
         " WHERE secret = ? AND organizer = ? AND event = ? AND answers <> '{}' ORDER BY checkin.id",
         (secret, list_.organizer, list_.event),
     )
-    for row in rows:
-        answers.update(answers_from_json(row["answers"]))
-    return answers
+    return tuple(answers_from_json(row["answers"]) for row in rows)
 
 
 def answers_from_json(text: str) -> dict[int, str]:

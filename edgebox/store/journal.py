@@ -11,14 +11,18 @@ from datetime import datetime
 
 from edgebox.instants import from_text, to_text
 from edgebox.model import CheckIn, CheckInState, ConflictReason, StampKind
-from edgebox.store.db import Connection, Refused, Row
+from edgebox.store.db import Connection, Refused, Row, reading
 from edgebox.store.history import answers_from_json
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
 from edgebox.store.readers import Readers
 from edgebox.store.writer import Writer
 
-_SELECT = "SELECT checkin.*, device.name AS device_name FROM checkin LEFT JOIN device ON device.id = checkin.device_id"
+_DOUBTFUL_TIMES = frozenset({ConflictReason.CLOCK_UNTRUSTED, ConflictReason.DATETIME_IMPLAUSIBLE})
+
+_COLUMNS = "SELECT checkin.*, device.name AS device_name"
+_DEVICE = "LEFT JOIN device ON device.id = checkin.device_id"
+_SELECT = f"{_COLUMNS} FROM checkin {_DEVICE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +60,43 @@ class Journal:
 
         `choked`: those on which upstream has choked before, else the others.
         """
-        rows = self._readers.get().execute(
-            f"{_SELECT} WHERE list_id = ? AND state = 'pending' AND checkin.id > ? AND (tries > 0) = ?"
-            " ORDER BY checkin.id LIMIT ?",
-            (list_id, after_id, choked, limit),
-        )
-        return [_checkin(row) for row in rows]
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                f"{_SELECT} WHERE list_id = ? AND state = 'pending' AND checkin.id > ? AND (tries > 0) = ?"
+                " ORDER BY checkin.id LIMIT ?",
+                (list_id, after_id, choked, limit),
+            )
+            return [_checkin(row) for row in rows]
 
     def backlog(self, list_id: int) -> Backlog:
         """How much waits, and since when."""
-        connection = self._readers.get()
-        pending, oldest = connection.execute(
-            "SELECT count(*), min(received_at) FROM checkin WHERE list_id = ? AND state = 'pending'", (list_id,)
-        ).fetchone()
-        conflicts = connection.execute(
-            "SELECT count(*) FROM checkin WHERE list_id = ? AND conflict IS NOT NULL AND conflict_closed_at IS NULL",
-            (list_id,),
-        ).fetchone()[0]
+        with self._readers.reading() as connection:
+            pending, oldest = connection.execute(
+                "SELECT count(*), min(received_at) FROM checkin WHERE list_id = ? AND state = 'pending'", (list_id,)
+            ).fetchone()
+            conflicts = connection.execute(
+                "SELECT count(*) FROM checkin"
+                " WHERE list_id = ? AND conflict IS NOT NULL AND conflict_closed_at IS NULL",
+                (list_id,),
+            ).fetchone()[0]
         return Backlog(pending, conflicts, from_text(oldest) if oldest else None)
 
     def settle(
         self, checkin: CheckIn, at: datetime, *, conflict: ConflictReason | None = None, note: str | None = None
     ) -> None:
-        """Upstream has acknowledged this check-in; `conflict`: it had to be told with force, for this reason."""
+        """Upstream has acknowledged this check-in; `conflict`: it had to be told with force, for this reason.
+
+        Without effect on one that is not pending any more (`park` likewise).
+        """
 
         def job(connection: Connection) -> None:
-            connection.execute(
+            settled = connection.execute(
                 "UPDATE checkin SET state = 'settled', settled_number = ?, settled_at = ?, push_note = ?"
                 " WHERE id = ? AND state = 'pending'",
                 (self._numbers.take(connection), to_text(at), note, checkin.id),
             )
+            if not settled.rowcount:
+                return
             if conflict is not None:
                 open_conflict(connection, checkin.id, conflict, note, at)
             else:
@@ -111,11 +122,12 @@ class Journal:
         """Give up on a check-in until staff retry or dismiss it; it goes on counting as an entry."""
 
         def job(connection: Connection) -> None:
-            connection.execute(
+            parked = connection.execute(
                 "UPDATE checkin SET state = 'parked', push_note = ? WHERE id = ? AND state = 'pending'",
                 (note, checkin.id),
             )
-            open_conflict(connection, checkin.id, reason, note, at)
+            if parked.rowcount:
+                open_conflict(connection, checkin.id, reason, note, at)
 
         self._writer.write(job)
 
@@ -127,10 +139,13 @@ class Journal:
         `true_time` gives the time at a number of seconds since this boot, None while nobody knows it: then they stay
         as they are. Those of an earlier boot can never be corrected; they are flagged.
         """
-        rows = self._readers.get().execute(
-            f"{_SELECT} WHERE state = 'pending' AND stamp = ? ORDER BY checkin.id", (StampKind.UNTRUSTED,)
-        )
-        untrusted = [_checkin(row) for row in rows]
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                f"{_COLUMNS} FROM checkin INDEXED BY checkin_pending {_DEVICE}"
+                " WHERE state = 'pending' AND stamp = ? ORDER BY checkin.id",
+                (StampKind.UNTRUSTED,),
+            )
+            untrusted = [_checkin(row) for row in rows]
 
         def job(connection: Connection) -> None:
             for checkin in untrusted:
@@ -156,41 +171,39 @@ class Journal:
 
     def last_recorded_at(self) -> datetime | None:
         """The latest instant at which the box recorded anything: no clock that can be believed is before it."""
-        row = (
-            self._readers.get()
-            .execute(
+        with self._readers.reading() as connection:
+            row = connection.execute(
                 "SELECT received_at FROM checkin WHERE stamp = ? ORDER BY received_at DESC LIMIT 1",
                 (StampKind.TRUSTED,),
-            )
-            .fetchone()
-        )
+            ).fetchone()
         return from_text(row[0]) if row else None
 
     # --- for staff ----------------------------------------------------------------------------------------------------
 
     def open_conflicts(self, list_id: int | None = None) -> list[Conflict]:
         """Conflicts and parked check-ins that staff have not closed, oldest first."""
-        rows = self._readers.get().execute(
-            "SELECT checkin.*, device.name AS device_name, order_code, attendee_name, list.name AS list_name"
-            " FROM checkin LEFT JOIN device ON device.id = device_id JOIN ticket ON ticket.id = ticket_id"
-            " JOIN list ON list.id = checkin.list_id"
-            " WHERE conflict IS NOT NULL AND conflict_closed_at IS NULL AND (? IS NULL OR checkin.list_id = ?)"
-            " ORDER BY checkin.id",
-            (list_id, list_id),
-        )
-        return [Conflict(_checkin(row), row["order_code"], row["attendee_name"], row["list_name"]) for row in rows]
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                f"{_COLUMNS}, order_code, attendee_name, list.name AS list_name"
+                f" FROM checkin INDEXED BY checkin_conflict {_DEVICE} JOIN ticket ON ticket.id = ticket_id"
+                " JOIN list ON list.id = checkin.list_id"
+                " WHERE conflict IS NOT NULL AND conflict_closed_at IS NULL AND (? IS NULL OR checkin.list_id = ?)"
+                " ORDER BY checkin.id",
+                (list_id, list_id),
+            )
+            return [Conflict(_checkin(row), row["order_code"], row["attendee_name"], row["list_name"]) for row in rows]
 
     def retry(self, checkin_id: int) -> CheckIn:
         """Try a parked check-in again. Raises Refused when it is not parked."""
 
-        def job(connection: Connection) -> None:
+        def job(connection: Connection) -> CheckIn:
             checkin = _get(connection, checkin_id)
             if checkin.state is not CheckInState.PARKED:
                 raise Refused(f"check-in {checkin_id} is {checkin.state}, not parked: there is nothing to retry")
             connection.execute("UPDATE checkin SET state = 'pending', tries = 0 WHERE id = ?", (checkin_id,))
+            return _get(connection, checkin_id)
 
-        self._writer.write(job)
-        return _get(self._readers.get(), checkin_id)
+        return self._writer.write(job)
 
     def dismiss(self, checkin_id: int, reason: str | None, at: datetime) -> CheckIn:
         """Close a conflict; a parked check-in will not be pushed any more (it stays in the journal and counts).
@@ -198,7 +211,7 @@ class Journal:
         Raises Refused when nothing of it is open.
         """
 
-        def job(connection: Connection) -> None:
+        def job(connection: Connection) -> CheckIn:
             checkin = _get(connection, checkin_id)
             if checkin.conflict is None or checkin.conflict_closed_at is not None:
                 raise Refused(f"check-in {checkin_id} has no open conflict: there is nothing to dismiss")
@@ -207,21 +220,35 @@ class Journal:
                 " state = CASE state WHEN 'parked' THEN 'dismissed' ELSE state END WHERE id = ?",
                 (to_text(at), reason, checkin_id),
             )
+            return _get(connection, checkin_id)
 
-        self._writer.write(job)
-        return _get(self._readers.get(), checkin_id)
+        return self._writer.write(job)
 
 
 def open_conflict(
     connection: Connection, checkin_id: int, reason: ConflictReason, note: str | None, at: datetime
 ) -> None:
-    """Flag a check-in once: an earlier conflict stays, also one that staff closed, unless it comes to be parked."""
-    connection.execute(
-        "UPDATE checkin SET conflict = ?, conflict_note = ?, conflict_opened_at = ?, conflict_closed_at = NULL,"
-        " closed_reason = NULL"
-        " WHERE id = ? AND (conflict IS NULL OR (state = 'parked' AND conflict_closed_at IS NOT NULL))",
-        (reason, note, to_text(at), checkin_id),
-    )
+    """Flag a check-in once: an earlier conflict stays, also one that staff closed, unless it comes to be parked.
+
+    A doubtful time is the lesser matter: it gives way to any other conflict, and its note stands beside that one's.
+    """
+    have, have_note, closed_at, state = connection.execute(
+        "SELECT conflict, conflict_note, conflict_closed_at, state FROM checkin WHERE id = ?", (checkin_id,)
+    ).fetchone()
+    is_lesser = reason in _DOUBTFUL_TIMES
+    gives_way = have in _DOUBTFUL_TIMES and not is_lesser
+    if have is None or gives_way or (state == CheckInState.PARKED and closed_at is not None):
+        connection.execute(
+            "UPDATE checkin SET conflict = ?, conflict_note = ?, conflict_opened_at = ?, conflict_closed_at = NULL,"
+            " closed_reason = NULL WHERE id = ?",
+            (reason, _joined(note, have_note if gives_way else None), to_text(at), checkin_id),
+        )
+    elif is_lesser:
+        connection.execute("UPDATE checkin SET conflict_note = ? WHERE id = ?", (_joined(have_note, note), checkin_id))
+
+
+def _joined(*notes: str | None) -> str | None:
+    return "; ".join(filter(None, notes)) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,17 +265,18 @@ class ExportedCheckIn:
 
 def export(connection: Connection, list_id: int | None = None) -> Iterator[ExportedCheckIn]:
     """The whole journal in the store's order, removed lists included; streams."""
-    rows = connection.execute(
-        "SELECT checkin.*, device.name AS device_name, order_code, attendee_name, item_id, list.name AS list_name,"
-        " source.catalog FROM checkin LEFT JOIN device ON device.id = device_id JOIN ticket ON ticket.id = ticket_id"
-        " JOIN list ON list.id = checkin.list_id JOIN source ON source.id = list.source_id"
-        " WHERE ? IS NULL OR checkin.list_id = ? ORDER BY checkin.id",
-        (list_id, list_id),
-    )
-    for row in rows:
-        yield ExportedCheckIn(
-            _checkin(row), row["list_name"], row["order_code"], row["attendee_name"], row["item_id"], row["catalog"]
+    with reading(connection):
+        rows = connection.execute(
+            "SELECT checkin.*, device.name AS device_name, order_code, attendee_name, item_id, list.name AS list_name,"
+            " source.catalog FROM checkin LEFT JOIN device ON device.id = device_id"
+            " JOIN ticket ON ticket.id = ticket_id JOIN list ON list.id = checkin.list_id"
+            " JOIN source ON source.id = list.source_id WHERE ? IS NULL OR checkin.list_id = ? ORDER BY checkin.id",
+            (list_id, list_id),
         )
+        for row in rows:
+            yield ExportedCheckIn(
+                _checkin(row), row["list_name"], row["order_code"], row["attendee_name"], row["item_id"], row["catalog"]
+            )
 
 
 def _get(connection: Connection, checkin_id: int) -> CheckIn:

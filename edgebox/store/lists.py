@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from edgebox.instants import from_text, to_text
 from edgebox.model import Catalog, CheckInList, Event, Item, Option, Question, Source, SourceKind, Variation
 from edgebox.store.db import Connection, Refused, Row
-from edgebox.store.writer import Writer
+from edgebox.store.readers import Readers
+from edgebox.store.writer import SLICE_ROWS, Writer
 
 _SELECT = (
     "SELECT list.*, source.kind, source.url, source.credential, source.catalog, source.told, source.last_pull,"
@@ -35,7 +37,8 @@ class NewList:
 class Lists:
     """The check-in lists of this box, in the order in which they were added."""
 
-    def __init__(self, connection: Connection, writer: Writer) -> None:
+    def __init__(self, connection: Connection, readers: Readers, writer: Writer) -> None:
+        self._readers = readers
         self._writer = writer
         self._by_id: dict[int, CheckInList] = {}
         self._versions: dict[int, int] = {}
@@ -56,7 +59,7 @@ class Lists:
     def add(self, new: NewList, at: datetime) -> CheckInList:
         """Register a list with a source of its own."""
 
-        def job(connection: Connection) -> int:
+        def job(connection: Connection) -> CheckInList:
             source_id = connection.execute(
                 "INSERT INTO source (kind, url, credential, catalog) VALUES (?, ?, ?, ?)",
                 (new.kind, new.url, new.credential, new.catalog and catalog_to_json(new.catalog)),
@@ -66,19 +69,19 @@ class Lists:
                 (source_id, new.organizer, new.event, new.subevent, new.name, to_text(at)),
             ).lastrowid
             self._reload_after_commit(connection)
-            assert list_id is not None
-            return list_id
+            return _list(connection.execute(f"{_SELECT} WHERE list.id = ?", (list_id,)).fetchone())
 
-        list_id = self._writer.write(job)  # which puts a new dict in place of the old one
-        return self._by_id[list_id]
+        return self._writer.write(job)
 
     def remove(self, list_id: int, at: datetime) -> None:
         """Forget a list and its tickets; its journal stays, with the tickets that it names.
 
-        Raises Refused while check-ins are pending or parked.
+        Raises Refused for an unknown list, and while check-ins are pending or parked. Where it is interrupted, the list
+        is gone and the next removal takes away what is left of its tickets.
         """
 
         def job(connection: Connection) -> None:
+            require_list(connection, list_id)
             waiting = connection.execute(
                 "SELECT count(*) FROM checkin WHERE list_id = ? AND state IN ('pending', 'parked')", (list_id,)
             ).fetchone()[0]
@@ -87,17 +90,22 @@ class Lists:
                     f"list {list_id} has {waiting} check-ins that upstream does not have yet; nothing was removed: "
                     "sync first, or retry or dismiss the parked ones (edgebox attention)"
                 )
-            source_id = self._by_id[list_id].source.id
+            (source_id,) = connection.execute("SELECT source_id FROM list WHERE id = ?", (list_id,)).fetchone()
             connection.execute("UPDATE list SET removed_at = ? WHERE id = ?", (to_text(at), list_id))
             connection.execute("UPDATE source SET credential = '' WHERE id = ?", (source_id,))
             connection.execute("DELETE FROM held WHERE source_id = ?", (source_id,))
             connection.execute("DELETE FROM told_checkin WHERE list_id = ?", (list_id,))
-            connection.execute(
-                "DELETE FROM ticket WHERE source_id = ? AND id NOT IN (SELECT ticket_id FROM checkin)", (source_id,)
-            )
             self._reload_after_commit(connection)
 
         self._writer.write(job)
+        with self._readers.reading() as connection:
+            orphans = connection.execute(
+                "SELECT id FROM ticket WHERE source_id IN (SELECT source_id FROM list WHERE removed_at IS NOT NULL)"
+                " AND NOT EXISTS (SELECT 1 FROM checkin WHERE ticket_id = ticket.id)"
+            ).fetchall()
+        for start in range(0, len(orphans), SLICE_ROWS):
+            piece = [tuple(row) for row in orphans[start : start + SLICE_ROWS]]
+            self._writer.write_slice(partial(_delete_tickets, ticket_ids=piece))
 
     def learn(self, list_: CheckInList, catalog: Catalog, *, name: str | None = None, subevent: int | None) -> None:
         """Keep what upstream tells beside the tickets; a list that was registered unseen gets its name."""
@@ -111,8 +119,8 @@ class Lists:
             connection.execute(
                 "UPDATE list SET name = coalesce(?, name), subevent = ? WHERE id = ?", (name, subevent, list_.id)
             )
-            self.touch(list_.id)
             self._reload_after_commit(connection)
+            self.touch(list_.id)  # after it: who sees the new version must not find the old catalog
 
         self._writer.write(job)
 
@@ -146,8 +154,23 @@ class Lists:
 
         self._writer.after_commit(rise)
 
+    def have_changed(self) -> None:
+        """In the writer: every list's version rises."""
+        for list_id in self._by_id:
+            self._versions[list_id] = self._versions.get(list_id, 0) + 1
+
     def _reload_after_commit(self, connection: Connection) -> None:
         self._writer.after_commit(lambda: self.reload(connection))
+
+
+def require_list(connection: Connection, list_id: int) -> None:
+    """Within a job: raises Refused when the list is unknown or was removed (memory may be a batch behind)."""
+    if not connection.execute("SELECT 1 FROM list WHERE id = ? AND removed_at IS NULL", (list_id,)).fetchone():
+        raise Refused(f"there is no list {list_id} on this box (any more)")
+
+
+def _delete_tickets(connection: Connection, ticket_ids: list[tuple[int]]) -> None:
+    connection.executemany("DELETE FROM ticket WHERE id = ?", ticket_ids)
 
 
 def catalog_to_json(catalog: Catalog) -> str:

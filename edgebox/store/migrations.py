@@ -10,9 +10,12 @@ from importlib import resources
 
 from edgebox.store.db import Connection, StoreError, transaction
 
+Step = tuple[int, str, str]
+"""Number, name, SQL."""
 
-def all_steps() -> list[tuple[int, str, str]]:
-    """(number, name, SQL) of each step, in order; from the `NNNN_name.sql` files beside this module."""
+
+def all_steps() -> list[Step]:
+    """The steps in order; from the `NNNN_name.sql` files beside this module."""
     folder = resources.files("edgebox.store") / "schema"
     files = sorted((entry.name, entry) for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(int(name.split("_", 1)[0]), name.removesuffix(".sql"), entry.read_text("utf-8")) for name, entry in files]
@@ -23,22 +26,25 @@ def applied(connection: Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def apply(connection: Connection) -> list[str]:
-    """Bring the schema up to date; the names of the steps that were applied.
+def pending(connection: Connection, steps: list[Step] | None = None) -> list[Step]:
+    """The steps that this database still needs; changes nothing.
 
     Raises StoreError for a database that a newer edgebox has written.
     """
-    steps = all_steps()
+    steps = all_steps() if steps is None else steps
     have = applied(connection)
     if steps and have > steps[-1][0]:
         raise StoreError(
             f"this database was written by a newer edgebox (schema {have}, this one knows {steps[-1][0]}); "
             "nothing was changed: install that version again"
         )
+    return [step for step in steps if step[0] > have]
+
+
+def apply(connection: Connection, steps: list[Step] | None = None) -> list[str]:
+    """Bring the schema up to date; the names of the steps that were applied. Raises StoreError as `pending` does."""
     done = []
-    for number, name, sql in steps:
-        if number <= have:
-            continue
+    for number, name, sql in pending(connection, steps):
         with transaction(connection):
             for statement in _statements(sql):
                 connection.execute(statement)
@@ -57,4 +63,6 @@ def _statements(sql: str) -> list[str]:
         if sqlite3.complete_statement(current):
             statements.append(current)
             current = ""
+    if current.strip():
+        raise ValueError("the last statement of a step is not complete")
     return statements

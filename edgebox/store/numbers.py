@@ -20,7 +20,7 @@ class Numbers:
 
     def __init__(self, connection: Connection) -> None:
         self._lock = threading.Lock()
-        self._value = 0
+        self._value = -1
         self._taken: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
         self.reload(connection)
 
@@ -28,8 +28,9 @@ class Numbers:
         """Never go below what is on disk."""
         on_disk = int(connection.execute("SELECT value FROM counter").fetchone()[0])
         with self._lock:
-            self._value = max(self._value, on_disk)
-            self._taken.append((time.monotonic(), self._value))
+            if on_disk > self._value:
+                self._value = on_disk
+                self._taken.append((time.monotonic(), on_disk))
 
     def next(self) -> int:
         """The next number, for a request: on disk only once something is written under it (`keep`)."""

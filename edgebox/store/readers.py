@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from edgebox.store.db import Connection, connect
+from edgebox.store.db import Connection, connect, reading
 
 
 class Readers:
@@ -15,10 +17,19 @@ class Readers:
         self._path = path
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._all: list[Connection] = []
+        # One that has read stays open as long as the box runs: with the last connection SQLite removes the files beside
+        # the database, and on a full disk it could not make them anew. Then nobody could read any more.
+        self._all: list[Connection] = [connect(path, read_only=True)]
+        self._all[0].execute("SELECT count(*) FROM sqlite_schema")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """This thread's connection, in one consistent state until the block ends. Raises StoreError."""
+        with reading(self.get()) as connection:
+            yield connection
 
     def get(self) -> Connection:
-        """This thread's connection."""
+        """This thread's connection. Raises StoreError."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = connect(self._path, read_only=True)

@@ -112,7 +112,7 @@ class Redeemer:
         self._lists.touch(list_.id)
         if verdict.passed is not None:
             open_conflict(connection, checkin_id, ConflictReason(verdict.passed.value), _beside(verdict), stamp.at)
-        elif kind is StampKind.CLIENT and request.datetime is not None and stamp.is_trusted:
+        if kind is StampKind.CLIENT and request.datetime is not None and stamp.is_trusted:
             _flag_implausible(connection, checkin_id, request.datetime, stamp.at)
 
 
@@ -129,7 +129,7 @@ def _facts(connection: Connection, list_: CheckInList, scan: Scan) -> Facts:
         is_repeat=bool(nonce) and history.has_nonce(connection, list_.id, ticket.id, nonce or ""),
         history=history.history_of(connection, list_, ticket),
         questions=questions,
-        earlier_answers=history.earlier_answers(connection, list_, ticket.data.secret) if questions else {},
+        earlier_answers=history.earlier_answers(connection, list_, ticket.data.secret) if questions else (),
     )
 
 

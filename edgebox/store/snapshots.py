@@ -7,23 +7,24 @@ takes nothing away. If it would take away too much, that part waits for staff.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from edgebox.model import CheckInList, TicketData, ToldTicket
-from edgebox.store.db import Connection, Refused, Row
+from edgebox.store.db import Connection, Row
 from edgebox.store.folding import fold
-from edgebox.store.held import HeldBack, Kind, hold
+from edgebox.store.held import HeldBack, Kind, hold, pieces
 from edgebox.store.history import DATA_COLUMNS, data_from
-from edgebox.store.lists import Lists
+from edgebox.store.lists import Lists, require_list
 from edgebox.store.numbers import Numbers
 from edgebox.store.readers import Readers
-from edgebox.store.writer import Writer
+from edgebox.store.tickets import SETTLED_NOW
+from edgebox.store.writer import SLICE_ROWS, Job, Writer
 
-SLICE = 200
-"""Tickets in one look and one write: a scan waits for at most one such slice."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ class Taken:
     held: HeldBack
     is_stale: bool = False
     """It was older than one taken in before, and took nothing away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the list had before a snapshot: tickets not withdrawn, and tickets that are in as far as upstream knows."""
+
+    tickets: int
+    checkins: int
 
 
 @dataclass(slots=True)
@@ -63,18 +72,27 @@ class Snapshots:
 
     def begin(self, list_: CheckInList, number: int) -> Snapshot:
         """Start to take in a snapshot whose request (dated back where its body was older) had this number."""
-        return Snapshot(self._readers, self._writer, self._lists, self._numbers, list_, number)
+        with self._readers.reading() as connection:
+            before = _count(connection, list_)
+        return Snapshot(self._readers, self._writer, self._lists, self._numbers, list_, number, before)
 
     def take_one(self, list_: CheckInList, told: ToldTicket, number: int) -> None:
         """Take in one ticket that upstream told when asked for it: added or updated, nothing is taken away."""
-        Snapshot(self._readers, self._writer, self._lists, self._numbers, list_, number).add([told])
+        Snapshot(self._readers, self._writer, self._lists, self._numbers, list_, number, _Before(0, 0)).add([told])
 
 
 class Snapshot:
     """One snapshot on its way in: `add` slices, then `finish` once the body was whole."""
 
     def __init__(
-        self, readers: Readers, writer: Writer, lists: Lists, numbers: Numbers, list_: CheckInList, number: int
+        self,
+        readers: Readers,
+        writer: Writer,
+        lists: Lists,
+        numbers: Numbers,
+        list_: CheckInList,
+        number: int,
+        before: _Before,
     ) -> None:
         self._readers = readers
         self._writer = writer
@@ -82,6 +100,7 @@ class Snapshot:
         self._numbers = numbers
         self._list = list_
         self._number = number
+        self._before = before
         self._seen = bytearray()
         """One bit a ticket id: which were told. (Outside the database: an unchanged ticket costs no write.)"""
         self._undone: list[int] = []
@@ -96,7 +115,7 @@ class Snapshot:
         piece: list[ToldTicket] = []
         for told in tickets:
             piece.append(told)
-            if len(piece) == SLICE:
+            if len(piece) == SLICE_ROWS:
                 self._add_slice(piece)
                 piece = []
         if piece:
@@ -104,38 +123,18 @@ class Snapshot:
 
     def finish(self, at: datetime, duration_s: float) -> Taken:
         """The body was whole: withdraw what it no longer has, unless that is so much that staff must see it first."""
-        connection = self._readers.get()
-        told = self._source_told(connection)
-        if self._number < told:
-            return Taken(self._tickets, self._written, 0, 0, HeldBack.none(), is_stale=True)
-        missing = self._missing(connection)
-        tickets_before = connection.execute(
-            "SELECT count(*) FROM ticket WHERE source_id = ? AND is_withdrawn = 0", (self._source_id,)
-        ).fetchone()[0]
-        checkins_before = connection.execute(
-            "SELECT count(*) FROM (SELECT ticket_id FROM told_checkin WHERE list_id = ?1"
-            " UNION SELECT ticket_id FROM checkin WHERE list_id = ?1 AND settled_number IS NOT NULL)",
-            (self._list.id,),
-        ).fetchone()[0]
-        gone = hold(connection, self._source_id, Kind.TICKET, missing, tickets_before)
-        undone = hold(connection, self._source_id, Kind.CHECKIN, self._undone, checkins_before)
-        for piece in _slices(gone.apply):
-            self._writer.write_slice(partial(self._withdraw, ticket_ids=piece))
-        for piece in _slices(undone.apply):
-            self._writer.write_slice(partial(self._undo, ticket_ids=piece))
-
-        def job(connection: Connection) -> None:
-            self._require_list()
-            gone.keep(connection, self._number)
-            undone.keep(connection, self._number)
-            for ticket_id in undone.kept_ids:
-                connection.execute("INSERT OR IGNORE INTO told_checkin VALUES (?, ?)", (self._list.id, ticket_id))
-            self._numbers.keep(connection)
-            if undone.apply:
-                self._lists.touch(self._list.id)
-            self._lists.pulled(connection, self._source_id, self._number, at, duration_s)
-
-        self._writer.write_slice(job)
+        with self._readers.reading() as connection:
+            if self._number < self._source_told(connection):
+                return Taken(self._tickets, self._written, 0, 0, HeldBack.none(), is_stale=True)
+            gone = hold(connection, self._source_id, Kind.TICKET, self._missing(connection), self._before.tickets)
+            undone = hold(connection, self._source_id, Kind.CHECKIN, self._still_in(connection), self._before.checkins)
+        for piece in pieces(gone.apply):
+            self._in_slice(partial(self._withdraw, ticket_ids=piece))
+        for piece in pieces(undone.apply):
+            self._in_slice(partial(self._undo, ticket_ids=piece))
+        for job in (*gone.jobs(), *undone.jobs()):
+            self._in_slice(job)
+        self._in_slice(partial(self._complete, at=at, duration_s=duration_s, has_undone=bool(undone.apply)))
         return Taken(
             tickets=self._tickets,
             written=self._written,
@@ -152,40 +151,45 @@ class Snapshot:
 
     def _add_slice(self, piece: list[ToldTicket]) -> None:
         self._tickets += len(piece)
-        connection = self._readers.get()
-        source_told = self._source_told(connection)
-        known = self._known(connection, [told.data.secret for told in piece])
+        with self._readers.reading() as connection:
+            source_told = self._source_told(connection)
+            known = self._known(connection, [told.data.secret for told in piece])
         changed: dict[str, ToldTicket] = {}
         for told in piece:
             have = known.get(told.data.secret)
             if told.data.secret in changed or (have and self._was_seen(have.id)):
                 self.duplicates += 1
                 continue
+            if have is not None:
+                self._mark_seen(have.id)
+            if self._is_overruled(have, source_told):
+                continue
             if have is None:
                 changed[told.data.secret] = told
                 continue
-            self._mark_seen(have.id)
-            have_told = max(have.told, source_told)
-            if have_told > self._number:
-                continue
-            is_in = have.is_told_in or have.newest_settled > have_told
+            is_in = have.is_told_in or have.newest_settled > max(have.told, source_told)
             if is_in and not told.is_redeemed and have.newest_settled <= self._number:
                 self._undone.append(have.id)
             if have.data != told.data or have.is_withdrawn or (told.is_redeemed and not have.is_told_in):
                 changed[told.data.secret] = told
         if changed:
-            ids = self._writer.write_slice(lambda connection: self._write(connection, changed))
+            ids = self._in_slice(partial(self._write, changed=changed))
             self._written += len(ids)
             for ticket_id in ids:
                 self._mark_seen(ticket_id)
+
+    def _is_overruled(self, have: _Known | None, source_told: int) -> bool:
+        """Whether a newer request has told this ticket, or (in a whole snapshot) that there is no such ticket."""
+        return max(have.told if have else 0, source_told) > self._number
 
     def _known(self, connection: Connection, secrets: list[str]) -> dict[str, _Known]:
         marks = ", ".join("?" * len(secrets))
         rows = connection.execute(
             f"SELECT id, {', '.join(DATA_COLUMNS)}, is_withdrawn, told,"
             " EXISTS (SELECT 1 FROM told_checkin WHERE list_id = ? AND ticket_id = ticket.id) AS is_told_in,"
-            " coalesce((SELECT max(settled_number) FROM checkin WHERE ticket_id = ticket.id AND list_id = ?), 0)"
-            f" AS newest_settled FROM ticket WHERE source_id = ? AND secret IN ({marks})",
+            " coalesce((SELECT max(settled_number) FROM checkin INDEXED BY checkin_nonce"
+            "  WHERE ticket_id = ticket.id AND list_id = ?), 0) AS newest_settled"
+            f" FROM ticket WHERE source_id = ? AND secret IN ({marks})",
             (self._list.id, self._list.id, self._source_id, *secrets),
         )
         return {row["secret"]: _known(row) for row in rows}
@@ -196,22 +200,19 @@ class Snapshot:
         What upstream takes away is not written here: such a ticket keeps its number until the end, or the box's own
         check-in would stop counting with it.
         """
-        self._require_list()
         source_told = self._source_told(connection)
         known = self._known(connection, list(changed))
         ids = []
         for secret, told in changed.items():
             have = known.get(secret)
+            if self._is_overruled(have, source_told):
+                continue
             if have is None:
                 ids.append(self._insert(connection, told.data))
             else:
                 ids.append(have.id)
-                have_told = max(have.told, source_told)
-                if have_told > self._number:
-                    continue
-                if have.data != told.data or have.is_withdrawn:
-                    takes_away = not told.is_redeemed and have.newest_settled > have_told
-                    self._update(connection, have.id, told.data, have.told if takes_away else self._number)
+                takes_away = not told.is_redeemed and have.newest_settled > max(have.told, source_told)
+                self._update(connection, have, told.data, have.told if takes_away else self._number)
             if told.is_redeemed:
                 connection.execute("INSERT OR IGNORE INTO told_checkin VALUES (?, ?)", (self._list.id, ids[-1]))
         self._numbers.keep(connection)
@@ -225,10 +226,13 @@ class Snapshot:
         assert ticket_id is not None
         return ticket_id
 
-    def _update(self, connection: Connection, ticket_id: int, data: TicketData, told: int) -> None:
+    def _update(self, connection: Connection, have: _Known, data: TicketData, told: int) -> None:
+        if have.data == data and not have.is_withdrawn:  # it came to be in, and nothing else
+            connection.execute("UPDATE ticket SET told = ? WHERE id = ?", (told, have.id))
+            return
         columns = {**_columns(data), "is_withdrawn": False, "told": told}
         sets = ", ".join(f"{column} = :{column}" for column in columns)
-        connection.execute(f"UPDATE ticket SET {sets} WHERE id = :id", {**columns, "id": ticket_id})
+        connection.execute(f"UPDATE ticket SET {sets} WHERE id = :id", {**columns, "id": have.id})
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -240,24 +244,55 @@ class Snapshot:
         )
         return [row[0] for row in rows if not self._was_seen(row[0])]
 
-    def _require_list(self) -> None:
-        if self._lists.get(self._list.id) is None:
-            raise Refused(f"list {self._list.id} was removed meanwhile; the pull ends here")
+    def _still_in(self, connection: Connection) -> set[int]:
+        """Tickets that upstream does not count as in any more and the box still does (staff may have decided since)."""
+        if not self._undone:
+            return set()
+        parameters = {"list": self._list.id, "told": self._source_told(connection)}
+        return {row[0] for row in connection.execute(SETTLED_NOW, parameters)}.intersection(self._undone)
 
     def _withdraw(self, connection: Connection, ticket_ids: list[int]) -> None:
-        self._lists.touch(self._list.id)
+        # Its number stays until the snapshot is complete, or the box's own check-in would stop counting with it.
         connection.executemany(
-            "UPDATE ticket SET is_withdrawn = 1, told = ? WHERE id = ? AND told <= ?",
-            [(self._number, ticket_id, self._number) for ticket_id in ticket_ids],
+            "UPDATE ticket SET is_withdrawn = 1 WHERE id = ? AND told <= ?",
+            [(ticket_id, self._number) for ticket_id in ticket_ids],
         )
+        self._lists.touch(self._list.id)
 
     def _undo(self, connection: Connection, ticket_ids: list[int]) -> None:
-        self._lists.touch(self._list.id)
         connection.executemany(
             "DELETE FROM told_checkin WHERE list_id = ? AND ticket_id = ?"
             " AND (SELECT told FROM ticket WHERE id = ticket_id) <= ?",
             [(self._list.id, ticket_id, self._number) for ticket_id in ticket_ids],
         )
+        self._lists.touch(self._list.id)
+
+    def _complete(self, connection: Connection, at: datetime, duration_s: float, has_undone: bool) -> None:
+        """From here on the snapshot tells all tickets of its source, and what was settled before it counts no more.
+
+        Except where it says nothing, or nothing that is believed yet: the box's own check-ins of tickets that it does
+        not have, and those that wait for staff.
+        """
+        connection.execute(
+            "INSERT OR IGNORE INTO told_checkin (list_id, ticket_id) SELECT list_id, ticket_id FROM checkin"
+            " JOIN ticket ON ticket.id = ticket_id WHERE list_id = ? AND settled_number > ? AND settled_number <= ?"
+            " AND settled_number > ticket.told AND (is_withdrawn OR EXISTS (SELECT 1 FROM held"
+            "  WHERE held.source_id = ticket.source_id AND held.ticket_id = ticket.id))",
+            (self._list.id, self._source_told(connection), self._number),
+        )
+        self._numbers.keep(connection)
+        if has_undone:
+            self._lists.touch(self._list.id)
+        self._lists.pulled(connection, self._source_id, self._number, at, duration_s)
+
+    def _in_slice(self, job: Job[T]) -> T:
+        """Run one slice; it ends the snapshot (Refused) when the list was removed meanwhile."""
+
+        def checked(connection: Connection) -> T:
+            require_list(connection, self._list.id)
+            return job(connection)
+
+        return self._writer.write_slice(checked)
 
     def _source_told(self, connection: Connection) -> int:
         return int(connection.execute("SELECT told FROM source WHERE id = ?", (self._source_id,)).fetchone()[0])
@@ -271,11 +306,6 @@ class Snapshot:
     def _was_seen(self, ticket_id: int) -> bool:
         byte, bit = divmod(ticket_id, 8)
         return byte < len(self._seen) and bool(self._seen[byte] & (1 << bit))
-
-
-def _slices(ticket_ids: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ticket_ids), SLICE):
-        yield ticket_ids[start : start + SLICE]
 
 
 def _columns(data: TicketData) -> dict[str, object]:
@@ -296,3 +326,14 @@ def _known(row: Row) -> _Known:
         is_told_in=bool(row["is_told_in"]),
         newest_settled=row["newest_settled"],
     )
+
+
+def _count(connection: Connection, list_: CheckInList) -> _Before:
+    tickets, told = connection.execute(
+        "SELECT (SELECT count(*) FROM ticket WHERE source_id = source.id AND is_withdrawn = 0), told"
+        " FROM source WHERE id = ?",
+        (list_.source.id,),
+    ).fetchone()
+    parameters = {"list": list_.id, "told": told}
+    checkins = connection.execute(f"SELECT count(*) FROM ({SETTLED_NOW})", parameters).fetchone()[0]
+    return _Before(tickets, checkins)

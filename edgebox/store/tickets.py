@@ -15,13 +15,15 @@ from edgebox.store.readers import Readers
 COUNTED = "is_withdrawn = 0 AND (is_paid = 1 OR checkin_allowed = 1)"
 """The positions that a list counts (written exactly as in the index `ticket_counted`)."""
 
-IN_NOW = (
+SETTLED_NOW = (
     "SELECT ticket_id FROM told_checkin WHERE list_id = :list"
-    " UNION SELECT ticket_id FROM checkin WHERE list_id = :list AND settled_number IS NULL"
     " UNION SELECT ticket_id FROM checkin JOIN ticket ON ticket.id = ticket_id"
     " WHERE list_id = :list AND settled_number > :told AND settled_number > ticket.told"
 )
-"""Tickets with a history on a list; the rule itself is in `store.history`."""
+"""Tickets that are in on a list as far as upstream knows; the rule itself is in `store.history`."""
+
+IN_NOW = SETTLED_NOW + " UNION SELECT ticket_id FROM checkin WHERE list_id = :list AND settled_number IS NULL"
+"""Tickets with a history on a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,9 @@ class Tickets:
 
     def find(self, list_: CheckInList, secret: str) -> Found | None:
         """The ticket with exactly this secret."""
-        connection = self._readers.get()
-        ticket = find(connection, list_.source.id, secret)
-        return Found(ticket, bool(history_of(connection, list_, ticket))) if ticket else None
+        with self._readers.reading() as connection:
+            ticket = find(connection, list_.source.id, secret)
+            return Found(ticket, bool(history_of(connection, list_, ticket))) if ticket else None
 
     def search(
         self, list_: CheckInList, query: str, *, item_ids: frozenset[int] | None, by_name: bool, limit: int
@@ -76,52 +78,50 @@ class Tickets:
         ways = ["SELECT id FROM ticket WHERE source_id = :source AND folded_secret BETWEEN :start AND :end"]
         if by_name:
             ways.append("SELECT id FROM ticket WHERE source_id = :source AND folded_code BETWEEN :start AND :end")
+        if by_name and "\0" not in folded:  # where the phrase of a full-text search would end
             ways.append("SELECT rowid FROM ticket_name WHERE ticket_name MATCH :phrase")
-        connection = self._readers.get()
-        rows = connection.execute(
-            f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id IN ({' UNION '.join(ways)})"
-            " AND source_id = :source AND is_withdrawn = 0"
-            " AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
-            " ORDER BY attendee_name IS NULL, folded_name, id LIMIT :limit",
-            {
-                "source": list_.source.id,
-                "start": start,
-                "end": end,
-                "phrase": '"' + folded.replace('"', '""') + '"',
-                "items": None if item_ids is None else json.dumps(sorted(item_ids)),
-                "limit": limit,
-            },
-        ).fetchall()
-        tickets = [ticket_from(row) for row in rows]
-        return [Found(ticket, bool(history_of(connection, list_, ticket))) for ticket in tickets]
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id IN ({' UNION '.join(ways)})"
+                " AND +source_id = :source AND is_withdrawn = 0"  # no index but that of the ids
+                " AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
+                " ORDER BY attendee_name IS NULL, folded_name, id LIMIT :limit",
+                {
+                    "source": list_.source.id,
+                    "start": start,
+                    "end": end,
+                    "phrase": '"' + folded.replace('"', '""') + '"',
+                    "items": None if item_ids is None else json.dumps(sorted(item_ids)),
+                    "limit": limit,
+                },
+            ).fetchall()
+            tickets = [ticket_from(row) for row in rows]
+            return [Found(ticket, bool(history_of(connection, list_, ticket))) for ticket in tickets]
 
     def counted(self, list_: CheckInList, item_ids: frozenset[int] | None) -> Iterator[Found]:
         """Every position that the list counts, in a stable order; streams from one consistent state."""
-        connection = self._readers.get()
-        connection.execute("BEGIN")
-        try:
+        with self._readers.reading() as connection:
             tickets_in = _tickets_in(connection, list_)
             rows = connection.execute(
-                f"SELECT {TICKET_COLUMNS} FROM ticket WHERE source_id = ? AND {COUNTED} ORDER BY id",
+                f"SELECT {TICKET_COLUMNS} FROM ticket WHERE source_id = ? AND {COUNTED}"
+                " ORDER BY item_id, variation_id, id",  # as the index has them: nothing needs to be sorted
                 (list_.source.id,),
             )
             for row in rows:
                 if item_ids is None or row["item_id"] in item_ids:
                     yield Found(ticket_from(row), row["id"] in tickets_in)
-        finally:
-            connection.execute("COMMIT")
 
     def counts(self, list_: CheckInList) -> Counts:
         """How many there are and how many are in: a ticket once, however often it was forced."""
-        connection = self._readers.get()
         per_item = f" FROM ticket WHERE source_id = :source AND {COUNTED}{{}} GROUP BY item_id, variation_id"
-        parameters = {"source": list_.source.id, "list": list_.id, "told": _told(connection, list_)}
-        totals = connection.execute("SELECT item_id, variation_id, count(*)" + per_item.format(""), parameters)
-        checkins = connection.execute(
-            "SELECT item_id, variation_id, count(*)" + per_item.format(f" AND id IN ({IN_NOW})"), parameters
-        )
-        total_by = {(row[0], row[1]): row[2] for row in totals}
-        checkins_by = {(row[0], row[1]): row[2] for row in checkins}
+        with self._readers.reading() as connection:
+            parameters = {"source": list_.source.id, "list": list_.id, "told": _told(connection, list_)}
+            totals = connection.execute("SELECT item_id, variation_id, count(*)" + per_item.format(""), parameters)
+            total_by = {(row[0], row[1]): row[2] for row in totals}
+            checkins = connection.execute(
+                "SELECT item_id, variation_id, count(*)" + per_item.format(f" AND id IN ({IN_NOW})"), parameters
+            )
+            checkins_by = {(row[0], row[1]): row[2] for row in checkins}
         by_item: dict[int, Count] = {}
         for (item_id, variation_id), total in total_by.items():
             before = by_item.get(item_id, Count())
@@ -139,11 +139,11 @@ class Tickets:
 
     def held(self, list_: CheckInList) -> int:
         """Tickets of the list's source that the box holds and that are not withdrawn."""
-        return int(
-            self._readers.get()
-            .execute("SELECT count(*) FROM ticket WHERE source_id = ? AND is_withdrawn = 0", (list_.source.id,))
-            .fetchone()[0]
-        )
+        with self._readers.reading() as connection:
+            count: int = connection.execute(
+                "SELECT count(*) FROM ticket WHERE source_id = ? AND is_withdrawn = 0", (list_.source.id,)
+            ).fetchone()[0]
+        return count
 
 
 def _tickets_in(connection: Connection, list_: CheckInList) -> set[int]:

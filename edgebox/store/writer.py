@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from edgebox.store.db import Busy, Connection, NotWritable, connect
+from edgebox.store.db import Busy, Connection, NotWritable, StoreError, connect, is_about_the_database
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,6 +26,9 @@ Job = Callable[[Connection], T]
 
 MAX_BATCH = 256
 """Redeems that share one commit at the most: more than there are request threads, so none is left behind."""
+
+SLICE_ROWS = 200
+"""Rows that one slice of a larger job writes: a scan waits for at most one slice."""
 
 REDEEM_DEADLINE_S = 5.0
 """A redeem that waited longer is refused unrecorded: the phone gives up at 10 s and its next try carries no nonce."""
@@ -38,10 +41,10 @@ class Tail(Protocol):
         """Seconds until they want a commit of their own; None where there are none."""
 
     def flush(self, connection: Connection) -> None:
-        """Write them in the open transaction."""
+        """Write them in the open transaction; `done` follows."""
 
     def done(self, is_written: bool) -> None:
-        """The commit succeeded, or failed: then they wait for the next one."""
+        """They can be forgotten; or the commit failed, and they wait for another one."""
 
 
 class Writer:
@@ -81,15 +84,15 @@ class Writer:
     def redeem(self, job: Job[T]) -> T:
         """Run `job` ahead of everything else; returns once its batch is on disk.
 
-        Raises Busy when the writer did not come to it within REDEEM_DEADLINE_S, NotWritable when the commit failed:
-        in both cases nothing was recorded.
+        Raises Busy when the writer did not come to it within REDEEM_DEADLINE_S, NotWritable when the commit failed, and
+        whatever the job raises (SQLite's own errors as StoreError): in all cases nothing was recorded.
         """
         future: Future[T] = Future()
         self._put(self._redeems, (time.monotonic(), job, future))
         return future.result()
 
     def write(self, job: Job[T]) -> T:
-        """Run a small job; returns once it is on disk. Raises NotWritable, and whatever the job raises."""
+        """Run a small job; returns once it is on disk. Raises as `redeem` does, but never Busy."""
         future: Future[T] = Future()
         self._put(self._jobs, (job, future))
         return future.result()
@@ -106,8 +109,9 @@ class Writer:
         if now_s - self._probed_at_s >= every_s:
             self._probed_at_s = now_s
             try:
-                self.write(lambda connection: connection.execute("UPDATE counter SET value = value"))
-            except NotWritable as error:
+                # It has to change something: a page that stays as it was is not written at all.
+                self.write(lambda connection: connection.execute("UPDATE counter SET probes = probes + 1"))
+            except StoreError as error:
                 return str(error)
         return self.failure
 
@@ -142,8 +146,7 @@ class Writer:
             self._batch(self._in_time(redeems) + jobs)
             if is_last:
                 break
-        if self._connection is not None:
-            self._connection.close()
+        self._disconnect()
 
     @staticmethod
     def _in_time(redeems: list[tuple[float, Job[Any], Future[Any]]]) -> list[tuple[Job[Any], Future[Any]]]:
@@ -162,28 +165,25 @@ class Writer:
             changes_before = connection.total_changes
             for job, future in work:
                 outcomes.append((future, *self._one(connection, job)))
-            if connection.total_changes > changes_before or self._tail_is_due():
-                self._tail.flush(connection)
-                connection.execute("COMMIT")
-                self._tail.done(is_written=True)
-                self.last_commit_at_s = time.monotonic()
-                self.failure = None
-            else:
-                connection.execute("ROLLBACK")
-        except (sqlite3.Error, NotWritable) as error:
+            has_written = connection.total_changes > changes_before
+            # After a failure scans go without the tail, so that it is not what makes the next commit fail.
+            takes_tail = self.failure is None if has_written else self._tail_is_due()
+            if takes_tail:
+                self._flush_tail(connection)
+            connection.execute("COMMIT" if has_written or takes_tail else "ROLLBACK")
+        except Exception as error:  # not SQLite's alone: a bug must not end this thread, and with it every gate
             self._failed(error, [future for _, future in work])
             return
-        for effect in self._on_commit:
-            effect()
+        if takes_tail:
+            self._tail.done(is_written=True)
+        if has_written or takes_tail:
+            self._succeeded()
+        self._take_effect()
         for future, result, failure in outcomes:
             if failure is None:
                 future.set_result(result)
             else:
                 future.set_exception(failure)
-
-    def _tail_is_due(self) -> bool:
-        due_in_s = self._tail.due_in_s()
-        return due_in_s is not None and (due_in_s <= 0 or self._is_closing)
 
     def _one(self, connection: Connection, job: Job[Any]) -> tuple[Any, Exception | None]:
         """Run one job inside the batch; one that fails, fails alone. Errors of the disk fail the batch."""
@@ -191,32 +191,83 @@ class Writer:
         connection.execute("SAVEPOINT job")
         try:
             result = job(connection)
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:
+            if is_about_the_database(error):
+                raise
             connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
             del self._on_commit[effects_before:]
+            if isinstance(error, sqlite3.Error):
+                log.error("the database refused a job", exc_info=error)
+                return None, StoreError(f"the database refused this ({error}); nothing was recorded")
             return None, error
         connection.execute("RELEASE job")
         return result, None
 
-    def _open(self) -> Connection:
-        if self._connection is None:
-            self._connection = connect(self._path)
-            self.on_reopen(self._connection)
-        return self._connection
+    # --- what is written along ----------------------------------------------------------------------------------------
+
+    def _tail_is_due(self) -> bool:
+        due_in_s = self._tail.due_in_s()
+        return due_in_s is not None and (due_in_s <= 0 or self._is_closing)
+
+    def _flush_tail(self, connection: Connection) -> None:
+        """Write the tail. What of it cannot be written at all is given up: nobody else in the batch fails for it."""
+        connection.execute("SAVEPOINT tail")
+        try:
+            self._tail.flush(connection)
+        except Exception as error:
+            if is_about_the_database(error):
+                raise
+            connection.execute("ROLLBACK TO tail")
+            log.error("attempts that cannot be written are lost to the log", exc_info=error)
+        connection.execute("RELEASE tail")
+
+    # --- how it ended -------------------------------------------------------------------------------------------------
+
+    def _succeeded(self) -> None:
+        if self.failure is not None:
+            log.warning("the database can be written again")
+        self.failure = None
+        self.last_commit_at_s = time.monotonic()
+
+    def _take_effect(self) -> None:
+        """Bring memory up to the commit. Where that fails, everything in memory is read afresh from the disk."""
+        for effect in self._on_commit:
+            try:
+                effect()
+            except Exception:
+                log.exception("something in memory is behind the database; it is read afresh")
+                self._disconnect()
 
     def _failed(self, error: Exception, futures: list[Future[Any]]) -> None:
         """Nobody in the batch was recorded; what is on disk is read afresh before the next one."""
+        if self.failure is None:
+            is_a_bug = not isinstance(error, sqlite3.Error | StoreError)
+            log.error("the database cannot be written: %s", error, exc_info=error if is_a_bug else None)
         self.failure = str(error)
-        log.error("the database cannot be written: %s", error)
+        self._disconnect()
+        self._tail.done(is_written=False)
+        for future in futures:
+            if not future.done():
+                future.set_exception(NotWritable(f"the box cannot write its database ({error}); nothing was recorded"))
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            connection = connect(self._path)
+            try:
+                self.on_reopen(connection)
+            except Exception:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             try:
                 self._connection.close()
-            except sqlite3.Error as closing:
-                log.error("the database could not be closed either: %s", closing)
+            except sqlite3.Error as error:
+                log.error("the database could not be closed: %s", error)
             self._connection = None
-        self._tail.done(is_written=False)
-        for future in futures:
-            future.set_exception(NotWritable(f"the box cannot write its database ({error}); this was not recorded"))

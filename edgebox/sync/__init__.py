@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +13,15 @@ from edgebox.model import CheckInList
 from edgebox.store import Store, StoreError
 from edgebox.sync.line import Line, Progress, Report, ignore
 from edgebox.sync.link import LinkReport, UpstreamState
+from edgebox.sync.push import Pushed
 from edgebox.sync.schedule import Schedule
 from edgebox.upstream import Upstream, UpstreamError
+
+log = logging.getLogger(__name__)
+
+STOP_WITHIN_S = 3.0
+"""What is under way has so long to end once it was told to. What waits for a name server or a connection cannot be
+told; it will not touch the store any more."""
 
 __all__ = ["LinkReport", "Progress", "Report", "Sync", "Synced", "UpstreamState", "ignore"]
 
@@ -32,7 +41,10 @@ class Synced:
 
 
 class Sync:
-    """Keeps every list in step with its upstream; a list from a file has none and needs nothing."""
+    """Keeps every list in step with its upstream; a list from a file has none and needs nothing.
+
+    Open until `stop()`.
+    """
 
     def __init__(
         self, store: Store, clock: Clock, config: Config, connect: Callable[[CheckInList], Upstream | None]
@@ -54,9 +66,20 @@ class Sync:
         self._schedule.start()
 
     def stop(self) -> None:
-        """Start nothing new and wait for what runs."""
-        if self._schedule is not None:
-            self._schedule.stop()
+        """End for good, within seconds also while upstream keeps somebody waiting: what is under way is given up.
+
+        Nothing is lost by that: what upstream did not acknowledge is told again at the next start.
+        """
+        schedule, self._schedule = self._schedule, None
+        if schedule is not None:
+            schedule.stop()
+        lines = list(self._lines.values())
+        for line in lines:
+            line.close()
+        give_up_s = time.monotonic() + STOP_WITHIN_S
+        for line in lines:
+            if not line.wait_until_idle(max(0.0, give_up_s - time.monotonic())):
+                log.warning("list %d: something is still under way; the box does not wait for it", line.list_id)
 
     def add(self, list_: CheckInList) -> None:
         """Look after a list."""
@@ -69,9 +92,10 @@ class Sync:
 
     def remove(self, list_id: int) -> None:
         """Look after a list no longer."""
-        self._lines.pop(list_id, None)
         if self._schedule is not None:
             self._schedule.remove(list_id)
+        if line := self._lines.pop(list_id, None):
+            line.close()
 
     def report(self, list_id: int) -> LinkReport:
         """The state of a list's upstream, in words."""
@@ -100,12 +124,12 @@ class Sync:
         if line is None:
             return Synced(list_id, 0, 0, 0, 0, 0, 0, None)
         problems = []
-        pushed = parked = pulled = changed = tickets = checkins = 0
+        pulled = changed = tickets = checkins = 0
+        pushed = Pushed()
         try:
-            run = line.push(report, retry_all=True)
-            pushed, parked = run.settled, run.parked
-            if run.choked:
-                problems.append(f"upstream chokes on {run.choked} check-ins; they are tried again")
+            line.push(report, retry_all=True, pushed=pushed)
+            if pushed.choked:
+                problems.append(f"upstream chokes on {pushed.choked} check-ins; they are tried again")
         except (UpstreamError, StoreError) as error:
             problems.append(f"push: {error}")
         try:
@@ -116,4 +140,6 @@ class Sync:
             problems.append(f"pull: {error}")
         if len(problems) == 2 and problems[0].removeprefix("push: ") == problems[1].removeprefix("pull: "):
             problems = [problems[0].removeprefix("push: ")]
-        return Synced(list_id, pushed, parked, pulled, changed, tickets, checkins, "; ".join(problems) or None)
+        return Synced(
+            list_id, pushed.settled, pushed.parked, pulled, changed, tickets, checkins, "; ".join(problems) or None
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -62,7 +63,7 @@ class Lane:
             id=self._name,
             replace_existing=True,
             misfire_grace_time=None,
-            max_instances=2,  # a run arms the next one while the scheduler still counts it as running
+            max_instances=sys.maxsize,  # the lane itself sees to it; what the scheduler skipped would be forgotten
         )
 
     def _run(self) -> None:

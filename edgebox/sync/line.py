@@ -16,13 +16,15 @@ from edgebox.store.snapshots import Taken
 from edgebox.sync.link import Backoff, Link
 from edgebox.sync.lookup import Lookups
 from edgebox.sync.pull import learn, pull
-from edgebox.sync.push import Pushed, Pusher
+from edgebox.sync.push import Pushed, Pusher, Trouble
 from edgebox.upstream import Unreachable, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
 
 PULL_REST_FACTOR = 10
 """The next whole snapshot waits at least this many times as long as the last one took: it costs upstream dearly."""
+BROKEN_PULL_REST_MAX_S = 60.0
+"""The same for one that broke, but never longer than this: the box still lacks what it would have brought."""
 AGAIN_WHEN_STALE_S = 15.0
 """A download that a cache served is asked for again once the cache must have let go of it."""
 
@@ -48,45 +50,81 @@ class Line:
     """Does the work for one list that has an upstream. Thread-safe: push and pull each run once at a time.
 
     All verbs raise an UpstreamError when upstream is lost and a StoreError when the disk is, or the list is gone.
+    Open until `close()`.
     """
 
-    def __init__(self, list_id: int, upstream: Upstream, store: Store, clock: Clock, config: Config) -> None:
+    def __init__(
+        self,
+        list_id: int,
+        upstream: Upstream,
+        store: Store,
+        clock: Clock,
+        config: Config,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.list_id = list_id
         self._upstream = upstream
         self._store = store
         self._clock = clock
         self._config = config
+        self._monotonic = monotonic
         list_ = store.lists.get(list_id)
         was_reached = list_ is not None and list_.catalog is not None
-        self.link = Link(was_reached=was_reached, backoff_max_s=config.backoff_max_s, now=clock.now)
-        self._pusher = Pusher(list_id, upstream, store, clock)
-        self._lookups = Lookups(list_id, upstream, store)
-        self._push_backoff = Backoff(config.backoff_max_s)
-        self._pull_backoff = Backoff(config.backoff_max_s)
-        self._probe_backoff = Backoff(config.backoff_max_s)
-        self._pull_due_s = 0.0
+        self.link = Link(
+            was_reached=was_reached, backoff_max_s=config.backoff_max_s, now=clock.now, monotonic=monotonic
+        )
+        self._pusher = Pusher(list_id, upstream, store, clock, monotonic)
+        self._lookups = Lookups(list_id, upstream, store, monotonic)
+        self._push_backoff = Backoff(config.backoff_max_s, monotonic)
+        self._pull_backoff = Backoff(config.backoff_max_s, monotonic)
+        self._probe_backoff = Backoff(config.backoff_max_s, monotonic)
+        self._pull_due_s = self._pull_rested_s = float("-inf")
         self._pushing = threading.Lock()
         self._pulling = threading.Lock()
+        self._idle = threading.Condition()
+        self._active = 0
+        self._is_closed = False
         self.on_back: Callable[[], None] = lambda: None
         """Called when upstream answers after it had not."""
         self.on_lost: Callable[[], None] = lambda: None
         """Called when an attempt came to nothing."""
+        self.on_pull_wanted: Callable[[], None] = lambda: None
+        """Called when a pull is due earlier than planned."""
 
-    def push(self, report: Report = ignore, *, retry_all: bool = False) -> Pushed:
-        """Push what is pending; `retry_all`: also what upstream choked on a moment ago."""
+    def close(self) -> None:
+        """Give up what is under way; that, and whatever is begun later, raises Unreachable."""
+        with self._idle:
+            self._is_closed = True
+        self._upstream.close()
+
+    def wait_until_idle(self, within_s: float) -> bool:
+        """After `close`: wait until nothing of this line is at work any more; False when that takes too long."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._active == 0, within_s)
+
+    def push(self, report: Report = ignore, *, retry_all: bool = False, pushed: Pushed | None = None) -> Pushed:
+        """Push what is pending; `retry_all`: also what upstream choked on a moment ago.
+
+        What it comes to is counted in `pushed`, also when it raises.
+        """
+        pushed = pushed or Pushed()
 
         def step(done: int) -> None:
             self._heard()
+            if done:
+                self._push_backoff.succeeded()  # it comes further: an upstream that is lost now and then is not gone
             report(Progress(self.list_id, "push", done, total))
 
-        with self._pushing, self._attempt(self._push_backoff):
+        with self._pushing, self._attempt("push", self._push_backoff):
             total = self._store.journal.backlog(self.list_id).pending
-            pushed = self._pusher.run(progress=step, retry_all=retry_all)
-        if pushed.settled or pushed.parked:
-            log.info(
-                "list %d: pushed %d check-ins, %d of them conflicts; %d parked",
-                self.list_id, pushed.settled, pushed.conflicts, pushed.parked,
-            )  # fmt: skip
+            try:
+                self._pusher.run(pushed, progress=step, retry_all=retry_all)
+            finally:
+                if pushed.settled or pushed.parked:
+                    log.info(
+                        "list %d: pushed %d check-ins, %d of them conflicts; %d parked",
+                        self.list_id, pushed.settled, pushed.conflicts, pushed.parked,
+                    )  # fmt: skip
         return pushed
 
     def pull(self, report: Report = ignore) -> Taken:
@@ -96,34 +134,48 @@ class Line:
             self._heard()
             report(Progress(self.list_id, "pull", done, max(done, expected) if expected else None))
 
-        with self._pulling, self._attempt(self._pull_backoff):
+        with self._pulling, self._attempt("pull", self._pull_backoff):
+            description = self._upstream.describe()
+            self._heard()
             list_ = self._store.lists.get(self.list_id)
             expected = self._store.tickets.held(list_) if list_ else 0
-            began_s = time.monotonic()
-            taken = pull(self.list_id, self._upstream, self._store, self._clock, step)
-            self._heard()
-            rest_s = PULL_REST_FACTOR * (time.monotonic() - began_s)
-            wait_s = AGAIN_WHEN_STALE_S if taken.is_stale else max(self._config.pull_interval_s, rest_s)
-            self._pull_due_s = time.monotonic() + wait_s
+            began_s = self._monotonic()
+            rest_max_s = BROKEN_PULL_REST_MAX_S
+            try:
+                taken = pull(self.list_id, description, self._upstream, self._store, self._clock, step)
+                self._heard()
+                rest_max_s = float("inf")
+                wait_s = AGAIN_WHEN_STALE_S if taken.is_stale else self._config.pull_interval_s
+                self._pull_due_s = self._monotonic() + wait_s
+            finally:
+                now_s = self._monotonic()
+                self._pull_rested_s = now_s + min(PULL_REST_FACTOR * (now_s - began_s), rest_max_s)
         return taken
 
     def probe(self) -> None:
         """Find out whether upstream is there."""
-        with self._attempt(self._probe_backoff):
-            learn(self.list_id, self._upstream.describe(), self._store)
-            self._heard()
+        with self._attempt("probe", self._probe_backoff):
+            self._probe()
 
     def want(self, secret: str) -> bool:
         """A scan met an unknown ticket; True when upstream is there and a look-up should follow."""
         return self.link.is_online() and self._lookups.want(secret)
 
     def look_up(self) -> None:
-        """Ask upstream for the unknown ticket that waits longest; pull when it knows more than it tells."""
-        with self._attempt(self._probe_backoff):
-            is_partial = self._lookups.ask_next()
-            self._heard()
+        """Ask upstream for the unknown ticket that waits longest; a pull is due when it knows more than it tells."""
+        with self._attempt("look-up", self._probe_backoff):
+            try:
+                is_partial = self._lookups.ask_next()
+                self._heard()
+            except UpstreamError as error:
+                # Anything can stand in a code that somebody scans: that upstream, or what protects it, does not want
+                # to hear this one says nothing of the link.
+                log.debug("list %d: a look-up failed: %s", self.list_id, error)
+                self._probe()
+                return
         if is_partial:
-            self.pull()
+            self._pull_due_s = self._monotonic()
+            self.on_pull_wanted()
 
     # --- when to do what ----------------------------------------------------------------------------------------------
 
@@ -137,18 +189,26 @@ class Line:
 
     def pull_in_s(self) -> float:
         """Seconds until the next whole snapshot is due."""
-        return max(self._pull_backoff.remaining_s(), self._pull_due_s - time.monotonic(), 0.0)
+        now_s = self._monotonic()
+        return max(self._pull_backoff.remaining_s(), self._pull_rested_s - now_s, self._pull_due_s - now_s, 0.0)
 
     def probe_in_s(self) -> float:
         """Seconds until upstream is probed: when it may be tried again, or has been silent for long enough."""
         if self.link.is_online():
-            return max(0.0, self._config.probe_interval_s - self.link.silent_for_s())
+            silence_left_s = self._config.probe_interval_s - self.link.silent_for_s()
+            return max(0.0, silence_left_s, self._probe_backoff.remaining_s())
         return self.link.retry_in_s()
 
-    def has_lookups(self) -> bool:
-        return self._lookups.has_waiting()
+    def look_up_in_s(self) -> float | None:
+        """Seconds until the next unknown ticket may be asked for; None where none waits."""
+        return self._lookups.next_in_s()
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _probe(self) -> None:
+        description = self._upstream.describe()
+        self._heard()
+        learn(self.list_id, description, self._store)
 
     def _heard(self) -> None:
         if self.link.heard():
@@ -156,16 +216,38 @@ class Line:
             self.on_back()
 
     @contextmanager
-    def _attempt(self, backoff: Backoff) -> Iterator[None]:
+    def _attempt(self, work: str, backoff: Backoff) -> Iterator[None]:
+        with self._idle:
+            if self._is_closed:
+                raise Unreachable("the box no longer looks after this list")
+            self._active += 1
         try:
             yield
         except UpstreamError as error:
-            backoff.failed(error.retry_after_s if isinstance(error, Unreachable) else None)
-            if self.link.failed(error):
-                log.warning("list %d: %s", self.list_id, error)
-            self.on_lost()
+            if not self._is_closed:
+                self._failed(work, backoff, error)
             raise
         except StoreError:
             backoff.failed()
             raise
-        backoff.succeeded()
+        else:
+            # A push that had nothing it might try says nothing of an upstream that was ill.
+            if not (work == "push" and self._pusher.is_upstream_ill):
+                backoff.succeeded()
+                self.link.went_well(work)
+        finally:
+            with self._idle:
+                self._active -= 1
+                self._idle.notify_all()
+
+    def _failed(self, work: str, backoff: Backoff, error: UpstreamError) -> None:
+        backoff.failed(error.retry_after_s if isinstance(error, Unreachable) else None)
+        if isinstance(error, Trouble):  # upstream is there
+            is_news = self.link.went_wrong(work, str(error))
+        else:
+            is_news = self.link.failed(error)
+            if work in ("push", "pull"):
+                is_news = self.link.went_wrong(work, str(error)) and is_news
+        if is_news:
+            log.warning("list %d: %s: %s", self.list_id, work, error)
+        self.on_lost()

@@ -38,7 +38,7 @@ class LinkReport:
     since: datetime | None
     """When the state became this one; None for what has not changed since the start."""
     detail: str
-    """The last failure in words; empty while all is well."""
+    """What went wrong last, in words; empty while all is well."""
 
 
 class Backoff:
@@ -68,20 +68,29 @@ class Backoff:
 class Link:
     """The connection to one list's upstream. Thread-safe: push, pull and probe report to it."""
 
-    def __init__(self, *, was_reached: bool, backoff_max_s: float, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        was_reached: bool,
+        backoff_max_s: float,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._lock = threading.Lock()
         self._now = now
+        self._monotonic = monotonic
         self._state = UpstreamState.UNREACHABLE if was_reached else UpstreamState.NEVER
         self._since: datetime | None = None
         self._detail = "not tried yet since the box was started"
         self._heard_s = float("-inf")
-        self._backoff = Backoff(backoff_max_s)
+        self._backoff = Backoff(backoff_max_s, monotonic)
+        self._troubles: dict[str, str] = {}
 
     def heard(self) -> bool:
         """Upstream answered; True when it had not before (it is back)."""
         with self._lock:
             is_back = self._word() is not UpstreamState.ONLINE
-            self._heard_s = time.monotonic()
+            self._heard_s = self._monotonic()
             self._set(UpstreamState.ONLINE, "")
             self._backoff.succeeded()
             return is_back
@@ -101,6 +110,18 @@ class Link:
                 self._backoff.failed(error.retry_after_s if isinstance(error, Unreachable) else None)
             return before != (self._word(), self._detail)
 
+    def went_well(self, work: str) -> None:
+        """This kind of work (`push`, `pull`) succeeded."""
+        with self._lock:
+            self._troubles.pop(work, None)
+
+    def went_wrong(self, work: str, why: str) -> bool:
+        """This kind of work failed: staff read it until it succeeds, also while upstream is online. True for news."""
+        with self._lock:
+            is_news = self._troubles.get(work) != why
+            self._troubles[work] = why
+            return is_news
+
     def is_online(self) -> bool:
         """The last attempt was answered, and not long ago."""
         with self._lock:
@@ -108,7 +129,7 @@ class Link:
 
     def silent_for_s(self) -> float:
         """Seconds since upstream was last heard; infinite when it never was."""
-        return time.monotonic() - self._heard_s
+        return self._monotonic() - self._heard_s
 
     def retry_in_s(self) -> float:
         """Seconds until upstream may be tried again; 0 while it is online."""
@@ -118,10 +139,11 @@ class Link:
     def report(self) -> LinkReport:
         """The state as staff see it."""
         with self._lock:
-            return LinkReport(self._word(), self._since, self._detail)
+            troubles = "; ".join(f"{work}: {why}" for work, why in sorted(self._troubles.items()))
+            return LinkReport(self._word(), self._since, self._detail or troubles)
 
     def _word(self) -> UpstreamState:
-        if self._state is UpstreamState.ONLINE and time.monotonic() - self._heard_s > ONLINE_FOR_S:
+        if self._state is UpstreamState.ONLINE and self._monotonic() - self._heard_s > ONLINE_FOR_S:
             return UpstreamState.UNREACHABLE
         return self._state
 

@@ -18,17 +18,24 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 
 
-def pull(list_id: int, upstream: Upstream, store: Store, clock: Clock, progress: Progress = lambda done: None) -> Taken:
-    """Pull one whole snapshot. Raises an UpstreamError when it came to nothing: then nothing was taken away.
+def pull(
+    list_id: int,
+    description: Description,
+    upstream: Upstream,
+    store: Store,
+    clock: Clock,
+    progress: Progress = lambda done: None,
+) -> Taken:
+    """Pull one whole snapshot; `description` is what upstream just told of the list.
 
-    What a broken pull wrote stays: it is newer than what was there.
+    Raises an UpstreamError when it came to nothing: then nothing was taken away. What a broken pull wrote stays: it is
+    newer than what was there.
     """
     began_s = time.monotonic()
-    description = upstream.describe()
     list_ = learn(list_id, description, store)
-    assert list_.catalog is not None
     number = store.numbers.next()
-    with upstream.pull(list_.catalog) as told:
+    # Items that upstream no longer has end here: only what it tells now, and what its tickets name, is kept.
+    with upstream.pull(description.catalog) as told:
         if told.age_s:
             number = store.numbers.dated_back(number, told.age_s)
         snapshot = store.snapshots.begin(list_, number)

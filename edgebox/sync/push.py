@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from edgebox.clock import Clock
+from edgebox.instants import to_text
 from edgebox.model import CheckIn, ConflictReason, StampKind
 from edgebox.store import Store
-from edgebox.upstream import Accepted, Poisonous, Refused, Unreachable, Upstream
+from edgebox.upstream import (
+    Accepted,
+    NotUpstream,
+    Poisonous,
+    PushOutcome,
+    Refused,
+    Unreachable,
+    Upstream,
+    UpstreamError,
+)
 
 log = logging.getLogger(__name__)
 
 BATCH = 100
 MAX_TRIES = 5
 """Upstream may choke this often on one check-in before it is parked."""
-CHOKED_RETRY_S = 2.0
-"""After the first choke; doubled with each further one."""
+CHOKED_RETRY_S = 4.0
+"""After the first choke; twice as long after each further one: parked after a minute, and staff are told."""
 TROUBLE_AFTER = 3
-"""Check-ins in a row on which upstream chokes: then it is upstream that is ill, not the check-ins."""
+"""So many check-ins on which upstream chokes, and none that it digests between: it is upstream that is ill."""
+TROUBLE_RETRY_S = 600.0
+"""Until a check-in is tried again on which an ill upstream choked: parked after 40 minutes, not in a short outage."""
+IMPLAUSIBLE = timedelta(days=1)
+"""A client's time further than this from the box's is flagged."""
 
 Progress = Callable[[int], None]
 
 
+class Trouble(UpstreamError):
+    """Upstream answers, but chokes on whatever check-in it is told."""
+
+
 @dataclass(slots=True)
 class Pushed:
-    """What a run came to."""
+    """What a run has come to so far."""
 
     settled: int = 0
     conflicts: int = 0
@@ -38,45 +58,68 @@ class Pushed:
 class Pusher:
     """Pushes one list. One run at a time; a run goes on until nothing is left that may be tried now."""
 
-    def __init__(self, list_id: int, upstream: Upstream, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        list_id: int,
+        upstream: Upstream,
+        store: Store,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._list_id = list_id
         self._upstream = upstream
         self._journal = store.journal
         self._clock = clock
+        self._monotonic = monotonic
         self._retry_at_s: dict[int, float] = {}
-        """When a check-in on which upstream choked may be tried again (`time.monotonic()`)."""
-        self._chokes_in_a_row = 0
+        """When a check-in on which upstream choked may be tried again."""
+        self._choking: set[int] = set()
+        """Check-ins on which upstream choked since it last digested one."""
+        self._digested_s = float("-inf")
+        self._refused: dict[int, Refused] = {}
+        """What is being told with force; remembered over a lost answer, after which upstream may just say yes."""
+        self._lost: tuple[int, bool] | None = None
+        """The check-in with which upstream was lost last, and whether it was told with force."""
 
-    def run(self, *, progress: Progress = lambda done: None, retry_all: bool = False) -> Pushed:
+    def run(self, pushed: Pushed, *, progress: Progress = lambda done: None, retry_all: bool = False) -> None:
         """Push what is pending; those on which upstream choked come after all others, each when its time has come.
 
-        `retry_all` does not wait for that time. Raises an UpstreamError when upstream is lost: what was told is
-        settled by then, the rest waits.
+        `retry_all` does not wait for that time. Raises an UpstreamError when upstream is lost, or ill (Trouble): what
+        was told is settled by then, and counted in `pushed`; the rest waits.
         """
-        pushed = Pushed()
-        self._chokes_in_a_row = 0
+        postponed = frozenset(checkin_id for checkin_id in list(self._retry_at_s) if self._wait_s(checkin_id) > 0)
         for choked in (False, True):
-            after_id = 0
-            while batch := self._next(after_id, choked):
-                for checkin in batch:
-                    after_id = checkin.id
-                    if choked and not retry_all and self._wait_s(checkin.id) > 0:
-                        continue
-                    self._push(checkin, pushed)
-                    progress(pushed.settled + pushed.parked)
-        return pushed
+            self._push_all(choked, lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
+        if retry_all and postponed:
+            for choked in (False, True):
+                self._push_all(choked, postponed.__contains__, pushed, progress)
+
+    @property
+    def is_upstream_ill(self) -> bool:
+        """Whether upstream, as far as is known, chokes on whatever check-in it is told."""
+        return len(self._choking) >= TROUBLE_AFTER
 
     def next_retry_in_s(self) -> float | None:
         """Seconds until a choked check-in may be tried again; None without any."""
-        waits = [self._wait_s(checkin_id) for checkin_id in self._retry_at_s]
+        waits = [self._wait_s(checkin_id) for checkin_id in list(self._retry_at_s)]
         return min(waits) if waits else None
+
+    def _push_all(self, choked: bool, is_due: Callable[[int], bool], pushed: Pushed, progress: Progress) -> None:
+        after_id = 0
+        while batch := self._next(after_id, choked):
+            for checkin in batch:
+                after_id = checkin.id
+                if is_due(checkin.id):
+                    self._push(checkin, pushed)
+                    progress(pushed.settled + pushed.parked)
 
     def _next(self, after_id: int, choked: bool) -> list[CheckIn]:
         batch = self._journal.pending(self._list_id, after_id=after_id, limit=BATCH, choked=choked)
         if any(checkin.stamp is StampKind.UNTRUSTED for checkin in batch):
             # One answer of upstream is all it takes to know the time; without its Date they go as they are.
             if not self._clock.is_trusted():
-                self._upstream.describe()
+                with contextlib.suppress(UpstreamError):
+                    self._upstream.describe()
             boot_id = self._clock.boot_id
             self._journal.correct_stamps(
                 boot_id, lambda boottime_s: self._clock.corrected(boot_id, boottime_s), self._clock.now()
@@ -85,37 +128,82 @@ class Pusher:
         return batch
 
     def _push(self, checkin: CheckIn, pushed: Pushed) -> None:
-        """Without force first, so that a double entry is noticed; what upstream refuses has happened all the same."""
-        outcome = self._upstream.push(checkin, force=False)
-        refusal: Refused | None = None
-        if isinstance(outcome, Refused) and outcome.can_force:
-            refusal = outcome
-            outcome = self._upstream.push(checkin, force=True)
-        now = self._clock.now()
+        outcome = self._tell(checkin)
         if isinstance(outcome, Poisonous):
             self._choke(checkin, outcome, pushed)
             return
-        self._chokes_in_a_row = 0
+        if self.is_upstream_ill:
+            self._retry_at_s.clear()  # upstream has recovered: nothing that it choked on meanwhile has to wait
+        self._choking.clear()
+        self._digested_s = self._monotonic()
         self._retry_at_s.pop(checkin.id, None)
         if isinstance(outcome, Accepted):
-            note = f"upstream had refused it: {refusal.reason}; it was sent again with force" if refusal else None
-            self._journal.settle(checkin, now, conflict=_conflict(refusal) if refusal else None, note=note)
-            pushed.settled += 1
-            pushed.conflicts += refusal is not None
+            self._settle(checkin, pushed)
         else:
+            self._refused.pop(checkin.id, None)
             self._park(checkin, ConflictReason.REFUSED, f"upstream refuses it: {outcome.reason}", pushed)
 
+    def _tell(self, checkin: CheckIn) -> PushOutcome:
+        """Without force first, so that a double entry is noticed; what upstream refuses has happened all the same."""
+        outcome = self._tell_once(checkin, force=False)
+        if isinstance(outcome, Refused) and outcome.can_force:
+            self._refused[checkin.id] = outcome
+            outcome = self._tell_once(checkin, force=True)
+        return outcome
+
+    def _tell_once(self, checkin: CheckIn, *, force: bool) -> PushOutcome:
+        try:
+            return self._upstream.push(checkin, force=force)
+        except (Unreachable, NotUpstream) as error:
+            says_later = isinstance(error, Unreachable) and error.retry_after_s is not None
+            if says_later or self._lost != (checkin.id, force):
+                self._lost = (checkin.id, force)
+                raise
+            lost = error
+        # Lost with the very same as last time, and back in between? Then those behind it must not wait for it.
+        self._upstream.describe()
+        self._lost = None
+        return Poisonous(f"upstream is lost whenever it is told this check-in: {lost.message}", is_final=False)
+
+    def _settle(self, checkin: CheckIn, pushed: Pushed) -> None:
+        conflict, note = self._doubt(checkin)
+        refusal = self._refused.pop(checkin.id, None)
+        if refusal is not None:
+            conflict = _conflict(refusal)
+            note = f"upstream had refused it: {refusal.reason}; it was sent again with force"
+        self._journal.settle(checkin, self._clock.now(), conflict=conflict, note=note)
+        pushed.settled += 1
+        pushed.conflicts += conflict is not None
+
+    def _doubt(self, checkin: CheckIn) -> tuple[ConflictReason | None, str | None]:
+        """What is wrong with the time of a check-in that was not flagged when it was recorded."""
+        if checkin.conflict is not None:
+            return None, None
+        if checkin.stamp is StampKind.UNTRUSTED:
+            return ConflictReason.CLOCK_UNTRUSTED, "nobody could tell the box the time: this one's may be wrong"
+        received_at = self._clock.corrected(checkin.boot_id, checkin.boottime_s)
+        if checkin.stamp is StampKind.CLIENT and received_at and abs(checkin.datetime - received_at) > IMPLAUSIBLE:
+            return ConflictReason.DATETIME_IMPLAUSIBLE, (
+                f"the device says {to_text(checkin.datetime)}, the box received it at {to_text(received_at)}; "
+                "it was pushed as sent"
+            )
+        return None, None
+
     def _choke(self, checkin: CheckIn, outcome: Poisonous, pushed: Pushed) -> None:
-        self._chokes_in_a_row += not outcome.is_final
-        if outcome.is_final or checkin.tries + 1 >= MAX_TRIES:
+        # One that upstream choked on before says nothing new, as long as it digested another a while ago.
+        if checkin.tries == 0 or self._monotonic() - self._digested_s > TROUBLE_RETRY_S:
+            self._choking.add(checkin.id)
+        is_ill = self.is_upstream_ill
+        if (outcome.is_final and not is_ill) or checkin.tries + 1 >= MAX_TRIES:
             self._retry_at_s.pop(checkin.id, None)
             self._park(checkin, ConflictReason.POISONOUS, outcome.message, pushed)
         else:
-            self._retry_at_s[checkin.id] = time.monotonic() + CHOKED_RETRY_S * 2**checkin.tries
+            wait_s = TROUBLE_RETRY_S if is_ill else CHOKED_RETRY_S * 2**checkin.tries
+            self._retry_at_s[checkin.id] = self._monotonic() + wait_s
             self._journal.choked(checkin, outcome.message)
             pushed.choked += 1
-        if self._chokes_in_a_row >= TROUBLE_AFTER:
-            raise Unreachable("upstream has trouble with every check-in")
+        if is_ill:
+            raise Trouble(f"upstream has trouble with every check-in; the last: {outcome.message}")
 
     def _park(self, checkin: CheckIn, reason: ConflictReason, note: str, pushed: Pushed) -> None:
         log.warning("check-in %d of list %d is parked: %s", checkin.id, self._list_id, note)
@@ -123,7 +211,7 @@ class Pusher:
         pushed.parked += 1
 
     def _wait_s(self, checkin_id: int) -> float:
-        return max(0.0, self._retry_at_s.get(checkin_id, 0.0) - time.monotonic())
+        return max(0.0, self._retry_at_s.get(checkin_id, float("-inf")) - self._monotonic())
 
 
 def _conflict(refusal: Refused) -> ConflictReason:

@@ -1,4 +1,4 @@
-"""When push, pull, probe and look-ups happen. The only place that knows APScheduler (with `lane`)."""
+"""When push, pull, probe and look-ups happen. The only place that knows APScheduler (with `lane` and `workers`)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC
 
-from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from edgebox.store import StoreError
 from edgebox.sync.lane import Lane
 from edgebox.sync.line import Line
-from edgebox.sync.lookup import INTERVAL_S as LOOKUP_INTERVAL_S
+from edgebox.sync.workers import Workers
 from edgebox.upstream import UpstreamError
 
 log = logging.getLogger(__name__)
 
-WORKERS = 40
-"""Threads at most: a lane that waits for a silent upstream must not hold up another list's. They are made on demand."""
+# Its own log names every job that is added and that runs.
+logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
 DEBOUNCE_S = 0.3
 """A check-in is pushed this soon; what comes meanwhile goes along."""
+WATCH_AGAIN_S = 0.1
 LOOK_AT_CLOCK_S = 1.0
 JUMP_S = 2.0
 
@@ -38,13 +40,14 @@ class LineSchedule:
         self.lanes = (self._push, self._pull, self._watch, self._look_up)
         line.on_back = self._back
         line.on_lost = lambda: self._watch.soon(line.probe_in_s())
+        line.on_pull_wanted = lambda: self._pull.soon(line.pull_in_s())
         self._watch.soon()
 
     def push_soon(self) -> None:
         self._push.soon(DEBOUNCE_S)
 
     def look_up_soon(self) -> None:
-        self._look_up.soon()
+        self._look_up.soon(self._line.look_up_in_s() or 0.0)
 
     def _back(self) -> None:
         self._push.soon(self._line.push_in_s())
@@ -72,35 +75,36 @@ class LineSchedule:
     def _watch_turn(self) -> float | None:
         if self._line.probe_in_s() == 0:
             _done(self._line.probe)
-        return max(self._line.probe_in_s(), 0.1)
+        if self._line.link.is_online():
+            self._back()  # a look at the journal now and then: nothing stays behind, whatever else went wrong
+        return max(self._line.probe_in_s(), WATCH_AGAIN_S)
 
     def _look_up_turn(self) -> float | None:
-        if self._line.link.is_online() and self._line.has_lookups():
+        if self._line.link.is_online() and self._line.look_up_in_s() == 0:
             _done(self._line.look_up)
-        return LOOKUP_INTERVAL_S if self._line.has_lookups() else None
+        return self._line.look_up_in_s()
 
 
 class Schedule:
-    """Runs the lanes of all lines until `stop()`."""
+    """Runs the lanes of all lines until `stop()`. `wall` tells the seconds since 1970."""
 
-    def __init__(self) -> None:
-        self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone="UTC")
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._scheduler = BackgroundScheduler(executors={"default": Workers()}, timezone=UTC)
         self._by_list: dict[int, LineSchedule] = {}
         self._stopping = threading.Event()
         self._clock_watch = threading.Thread(target=self._watch_the_clock, name="clock-watch", daemon=True)
 
     def start(self) -> None:
-        # Its own log names every job that runs.
-        logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._scheduler.start()
         self._clock_watch.start()
 
     def stop(self) -> None:
-        """Start nothing new; wait for what runs."""
+        """Start nothing new; what runs ends by itself."""
         self._stopping.set()
         for list_id in list(self._by_list):
             self.remove(list_id)
-        self._scheduler.shutdown(wait=True)
+        self._scheduler.shutdown()
 
     def add(self, line: Line) -> None:
         """Look after a line from now on."""
@@ -125,9 +129,9 @@ class Schedule:
     def _watch_the_clock(self) -> None:
         """The scheduler goes by the wall clock. On a box without a clock battery that jumps when the network tells the
         time: then every alarm is set anew, or a sync might wait until an hour that has been already."""
-        offset_s = time.time() - time.monotonic()
+        offset_s = self._wall() - time.monotonic()
         while not self._stopping.wait(LOOK_AT_CLOCK_S):
-            now_s = time.time() - time.monotonic()
+            now_s = self._wall() - time.monotonic()
             if abs(now_s - offset_s) > JUMP_S:
                 log.info("the clock jumped by %.0f s", now_s - offset_s)
                 for schedule in list(self._by_list.values()):

@@ -113,11 +113,17 @@ class PulledSnapshot(Protocol):
         """All tickets, in bounded memory. The body was whole only if this ends without an error."""
 
     def catalog(self) -> Catalog:
-        """What came beside the tickets; call it after `tickets` has ended."""
+        """What came beside the tickets; call it after `tickets` has ended.
+
+        Raises NotUpstream when some of all that came could not be read: then the snapshot is not whole either.
+        """
 
 
 class Upstream(Protocol):
-    """One list's ticket server. Every verb may raise Unreachable, NotUpstream or Closed. Safe to call from threads."""
+    """One list's ticket server. Every verb may raise Unreachable, NotUpstream or Closed. Safe to call from threads.
+
+    Open until `close()`.
+    """
 
     def describe(self) -> Description:
         """What the credential opens. Cheap: also serves to find out whether upstream is there."""
@@ -130,3 +136,6 @@ class Upstream(Protocol):
 
     def look_up(self, secret: str, known: Catalog) -> LookedUp:
         """Ask for one ticket by its exact secret."""
+
+    def close(self) -> None:
+        """Give up what is under way: that, and every later verb, raises Unreachable at once."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from edgebox.model import ToldTicket
 from edgebox.upstream import BadAddress, Description
 from edgebox.upstream.wire import BadShape, Names, read_question, read_status, read_ticket
+
+_SLUG = re.compile(r"[0-9A-Za-z._~-]+")
 
 HINT = 'it holds {"status": ..., "download": ...}: the answers of a server\'s status/ and download/'
 
@@ -32,8 +35,8 @@ def read(body: Any, origin: str) -> SavedList:
         questions = tuple(read_question(raw) for raw in download.get("questions", []))
     except (BadShape, KeyError, TypeError, AttributeError) as error:
         raise BadAddress(f"{origin} is not a saved list ({error})", HINT) from None
-    if not isinstance(organizer_slug, str) or not isinstance(event_slug, str):
-        raise BadAddress(f"{origin} is not a saved list (the slugs are not text)", HINT)
+    if not all(isinstance(slug, str) and _SLUG.fullmatch(slug) for slug in (organizer_slug, event_slug)):
+        raise BadAddress(f"{origin} is not a saved list (organizer and event need slugs that fit an address)", HINT)
     subevent = catalog.event.subevent if isinstance(catalog.event.subevent, int) else None
     catalog = replace(catalog, items=names.items(), questions=questions)
     return SavedList(Description(organizer_slug, event_slug, subevent, catalog), tickets)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from edgebox.upstream import (
     UpstreamError,
 )
 from edgebox.upstream.transport import LOGIN_PAGE_HINT, Answer, Http, redirect
-from edgebox.upstream.wire import BadShape, Names, is_whole, read_question, read_status, read_ticket
+from edgebox.upstream.wire import BadShape, Names, is_whole, read_question, read_status, read_ticket, read_version
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +48,20 @@ CLOSING_TEXTS = frozenset(
 )
 """The plain bodies of 403 and 404 that pretix itself sends; a box says the same in `message`."""
 
-SNAPSHOT_DEADLINE_S = 1800.0
+SNAPSHOT_WITHIN_S = 1800.0
 MAX_SNAPSHOT_BYTES = 1024 * 1024 * 1024
-SMALL_BYTES = 1024 * 1024
-"""A body without a single ticket that is longer than this is none of upstream's."""
+MAX_QUIET_BYTES = 1024 * 1024
+"""A download that tells no ticket for so long is none of upstream's."""
+MAX_REASON_CHARS = 50
+
+MAX_QUESTIONS = 10_000
+
+_STREAMED = frozenset({"results.item", "questions.item", "version"})
+"""What a download tells, as ijson names the places."""
+
+_LATER = frozenset({408, 425, 429})
+"""Request Timeout, Too Early, Too Many Requests: the same request is fine a little later."""
+_PROXY_REFUSES, _LOGIN_REQUIRED = 407, 511
 
 _PATH = re.compile(r"(?P<prefix>.*)/pretixdroid/api/(?P<organizer>[^/]+)/(?P<event>[^/]+)(?:/(?P<subevent>[0-9]+))?/?")
 
@@ -90,6 +99,8 @@ def parse_address(text: str) -> Address:
     if parts.scheme not in ("http", "https") or not parts.hostname or match is None or parts.query or parts.username:
         raise BadAddress("this is not an upstream address", hint)
     organizer, event = unquote(match["organizer"]), unquote(match["event"])
+    if "/" in organizer + event:
+        raise BadAddress("this is not an upstream address", hint)
     subevent = int(match["subevent"]) if match["subevent"] else None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     default_port = {"http": 80, "https": 443}[parts.scheme]
@@ -105,8 +116,12 @@ class PretixdroidUpstream:
     def __init__(self, url: str, key: str, http: Http, clock: Clock) -> None:
         self._address = parse_address(url)
         self._key = key
-        self._http = http
+        self._http = http.channel()
         self._clock = clock
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        self._http.close()
 
     def describe(self) -> Description:
         """Ask `status/`."""
@@ -126,7 +141,7 @@ class PretixdroidUpstream:
     @contextmanager
     def pull(self, known: Catalog) -> Iterator[Snapshot]:
         """Ask `download/`."""
-        with self._get("download/") as answer:
+        with self._get("download/", within_s=SNAPSHOT_WITHIN_S) as answer:
             self._check_status(answer)
             yield Snapshot(answer, known, self._clock)
 
@@ -144,10 +159,11 @@ class PretixdroidUpstream:
         if force:
             form["force"] = "true"
         with self._http.post(self._address.url + "redeem/", {"key": self._key}, form) as answer:
-            if not _may_be_about_this_one(answer.status):
-                body = self._json(answer, "status")
+            if not _may_be_about_this_one(answer):
+                # A login page may have a `status` too; upstream always tells its version with it.
+                outcome = _outcome(self._json(answer, "status", "version"))
                 answer.trust_date(self._clock)
-                return _outcome(body)
+                return outcome
             status = answer.status
         # Upstream is there and refuses to digest this one, or it is in trouble altogether: a probe tells.
         self.describe()
@@ -157,9 +173,9 @@ class PretixdroidUpstream:
         """Ask `search/`, which finds by the start of the secret."""
         with self._get("search/", query=secret) as answer:
             results = self._json(answer, "results")["results"]
+            if not isinstance(results, list):
+                raise _odd("search: 'results' is not a list")
             answer.trust_date(self._clock)
-        if not isinstance(results, list):
-            raise _odd("search: 'results' is not a list")
         raw = next((r for r in results if isinstance(r, dict) and r.get("secret") == secret), None)
         if raw is None:
             return LookedUp()
@@ -176,18 +192,19 @@ class PretixdroidUpstream:
     # --- answers ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _get(self, verb: str, **params: str) -> Iterator[Answer]:
-        with self._http.get(self._address.url + verb, {"key": self._key, **params}) as answer:
+    def _get(self, verb: str, *, within_s: float | None = None, **params: str) -> Iterator[Answer]:
+        url = self._address.url + verb
+        with self._http.get(url, {"key": self._key, **params}, within_s=within_s) as answer:
             yield answer
 
-    def _json(self, answer: Answer, expected: str) -> Mapping[str, Any]:
-        """The JSON object of a good answer that has the key `expected`."""
+    def _json(self, answer: Answer, *expected: str) -> Mapping[str, Any]:
+        """The JSON object of a good answer that has the keys `expected`."""
         self._check_status(answer)
         try:
-            body = json.loads(answer.whole(self._deadline_s()))
+            body = json.loads(answer.whole())
         except (ValueError, RecursionError):
             raise NotUpstream("the answer is not upstream's (no JSON)", LOGIN_PAGE_HINT) from None
-        if not isinstance(body, dict) or expected not in body:
+        if not isinstance(body, dict) or not body.keys() >= set(expected):
             raise _odd("the answer lacks what upstream always sends")
         return body
 
@@ -198,16 +215,13 @@ class PretixdroidUpstream:
         if 300 <= status < 400:
             raise redirect(answer, self._address.url)
         if status in (403, 404):
-            text = _closing_text(answer.whole(self._deadline_s()))
+            text = _closing_text(answer.whole())
             if text is not None:
                 raise Closed(f"upstream refuses this list: {text}", "check the list's address and key there")
-        if status == 429 or (status >= 500 and status != 511):
+        if status in _LATER or (status >= 500 and status != _LOGIN_REQUIRED):
             what = "asks for fewer requests" if status == 429 else f"has trouble ({status})"
             raise Unreachable(f"upstream {what}", retry_after_s=answer.retry_after_s)
         raise NotUpstream(f"an answer came that is not upstream's ({status})", LOGIN_PAGE_HINT)
-
-    def _deadline_s(self) -> float:
-        return time.monotonic() + self._http.answer_timeout_s
 
 
 class Snapshot:
@@ -218,78 +232,96 @@ class Snapshot:
         self._known = known
         self._clock = clock
         self._names = Names(known)
-        self._questions: tuple[Question, ...] = ()
+        self._questions: list[Question] = []
+        self._bad = 0
         self._version = known.version
         self.age_s = answer.age_s
 
     def tickets(self) -> Iterator[ToldTicket]:
-        """All tickets, as they come. A ticket of the wrong shape is left out, and the body then counts as broken."""
-        raw_tickets, raw_questions, version = ijson.sendable_list(), ijson.sendable_list(), ijson.sendable_list()
-        parsers = [
-            ijson.items_coro(raw_tickets, "results.item", use_float=True),
-            ijson.items_coro(raw_questions, "questions.item", use_float=True),
-            ijson.items_coro(version, "version", use_float=True),
-        ]
-        count, bad, size_bytes, head = 0, 0, 0, bytearray()
-        for chunk in self._answer.chunks(time.monotonic() + SNAPSHOT_DEADLINE_S):
-            size_bytes += len(chunk)
-            _feed(parsers, chunk)
-            count += len(raw_tickets)
-            if count == 0:
-                head += chunk
-            if size_bytes > (MAX_SNAPSHOT_BYTES if count else SMALL_BYTES):
-                raise _odd("download: an answer of absurd size")
-            for raw in raw_tickets:
-                try:
-                    yield read_ticket(raw, self._names)
-                except BadShape:
-                    bad += 1
-            raw_tickets.clear()
-        _feed(parsers, b"")
-        if count == 0 and not isinstance(json.loads(head).get("results"), list):
-            raise _odd("download: the answer lacks what upstream always sends")
-        if bad:
-            raise _odd(f"download: {bad} tickets are not as the API has them; the others were taken in")
-        try:
-            self._questions = tuple(read_question(raw) for raw in raw_questions)
-        except BadShape as error:
-            raise _odd(f"download: {error}") from None
-        if version and isinstance(version[0], int):
-            self._version = version[0]
+        """All tickets, as they come; those of the wrong shape are left out until `catalog` tells of them."""
+        for prefix, value in self._objects():
+            try:
+                if prefix == "results.item":
+                    yield read_ticket(value, self._names)
+                elif prefix == "questions.item":
+                    self._questions.append(read_question(value))
+                else:
+                    self._version = read_version(value)
+            except BadShape:
+                self._bad += 1
+            if len(self._questions) > MAX_QUESTIONS:
+                raise _odd("download: questions without end")
         self._answer.trust_date(self._clock)
 
+    def _objects(self) -> Iterator[tuple[str, Any]]:
+        """Each ticket, each question and the version, with the place where it stands; it ends with a whole body."""
+        events = ijson.sendable_list()
+        parser = ijson.parse_coro(events, use_float=True)
+        builder: ijson.ObjectBuilder | None = None
+        is_download = False
+        size_bytes = quiet_bytes = 0
+        for chunk in self._answer.chunks():
+            size_bytes += len(chunk)
+            quiet_bytes += len(chunk)
+            _feed(parser, chunk)
+            for prefix, event, value in events:
+                if prefix in _STREAMED:
+                    builder = builder or ijson.ObjectBuilder()
+                    builder.event(event, value)
+                    if event not in ("start_map", "start_array", "map_key"):
+                        found, builder, quiet_bytes = builder.value, None, 0
+                        yield prefix, found
+                elif builder is not None:
+                    builder.event(event, value)
+                elif prefix == "results":
+                    is_download = is_download or event == "start_array"
+            events.clear()
+            if size_bytes > MAX_SNAPSHOT_BYTES or quiet_bytes > MAX_QUIET_BYTES:
+                raise _odd("download: an answer of absurd size")
+        if size_bytes:
+            _feed(parser, b"")
+        if not is_download:
+            raise _odd("download: the answer lacks what upstream always sends")
+
     def catalog(self) -> Catalog:
-        """What `status/` told, with the questions, and the items that only tickets name."""
-        return replace(self._known, version=self._version, items=self._names.items(), questions=self._questions)
+        """What `status/` told, with the questions, and the items that only tickets name.
+
+        Raises NotUpstream where a ticket could not be read: nothing must be taken away for want of it.
+        """
+        if self._bad:
+            raise NotUpstream(f"download: {self._bad} tickets or questions are not as the API has them")
+        return replace(self._known, version=self._version, items=self._names.items(), questions=tuple(self._questions))
 
 
-def _feed(parsers: list[Any], chunk: bytes) -> None:
-    for parser in parsers:
-        try:
-            parser.send(chunk)
-        except StopIteration:
-            continue
-        except ijson.JSONError as error:
-            # Its text quotes the body, and guests' names stand there.
-            if isinstance(error, ijson.IncompleteJSONError) and not chunk:
-                raise Unreachable("upstream's answer broke off in the middle") from None
-            raise NotUpstream("the answer is not upstream's (no JSON)", LOGIN_PAGE_HINT) from None
+def _feed(parser: Any, chunk: bytes) -> None:
+    """Hand on a piece of the body; an empty one says that this was all."""
+    try:
+        parser.send(chunk)
+    except StopIteration:
+        return
+    except (ijson.JSONError, ValueError) as error:
+        # Its text quotes the body, and guests' names stand there.
+        if isinstance(error, ijson.IncompleteJSONError) and not chunk:
+            raise Unreachable("upstream's answer broke off in the middle") from None
+        raise NotUpstream("the answer is not upstream's (no JSON)", LOGIN_PAGE_HINT) from None
 
 
-def _may_be_about_this_one(status: int) -> bool:
-    """Whether an answer to a push may be the fault of what was pushed: a 500, or a 4xx that means nothing else."""
-    if status in (403, 404, 407, 408, 425, 429):
-        return False
-    return 400 <= status < 500 or status in (500, 501)
+def _may_be_about_this_one(answer: Answer) -> bool:
+    """Whether an answer to a push may be the fault of what was pushed: 5xx, or a 4xx that means nothing else."""
+    if answer.status >= 500:
+        return answer.status != _LOGIN_REQUIRED and answer.retry_after_s is None
+    return answer.status >= 400 and answer.status not in _LATER | {403, 404, _PROXY_REFUSES}
 
 
 def _outcome(body: Mapping[str, Any]) -> PushOutcome:
-    status, reason = body.get("status"), body.get("reason")
+    status, reason = body["status"], body.get("reason")
+    if not isinstance(status, str):
+        raise _odd("the answer lacks what upstream always sends")
     if status == "ok":
         return Accepted()
     if status == "error" and isinstance(reason, str):
-        return Refused(reason, reason in FORCEABLE)
-    return Refused(str(status)[:50], False)
+        return Refused(reason[:MAX_REASON_CHARS], reason in FORCEABLE)
+    return Refused(status[:MAX_REASON_CHARS], False)
 
 
 def _closing_text(body: bytes) -> str | None:

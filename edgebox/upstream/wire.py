@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from edgebox.model import Catalog, Event, Item, Option, Question, TicketData, ToldTicket, Variation
+
+MAX_ID = 2**63 - 1
+"""The largest number that the box's database holds."""
 
 
 class BadShape(ValueError):
@@ -23,11 +26,11 @@ def read_status(body: Mapping[str, Any]) -> Catalog:
     organizer = event.get("organizer")
     subevent = event.get("subevent")
     return Catalog(
-        version=_version(body),
+        version=read_version(body.get("version")),
         event=Event(
             name=_text(event.get("name")) or "",
             list_name=_text(event.get("list")),
-            subevent=subevent if isinstance(subevent, int | str) else None,
+            subevent=subevent if _is_id(subevent) else _text(subevent),
             date_from=_text(event.get("date_from")),
             date_to=_text(event.get("date_to")),
             timezone=_text(event.get("timezone")) or "UTC",
@@ -43,20 +46,20 @@ def read_ticket(raw: object, names: Names) -> ToldTicket:
     if not isinstance(raw, dict):
         raise BadShape("a ticket is not an object")
     item_id, variation_id = names.ids(raw)
-    is_paid = bool(raw.get("paid", True))
+    is_paid = _flag(raw, "paid", True)
     return ToldTicket(
         TicketData(
             secret=_need(raw, "secret", str),
-            order_code=_text(raw.get("order")) or "",
+            order_code=_told(raw, "order"),
             item_id=item_id,
             variation_id=variation_id,
-            attendee_name=_text(raw.get("attendee_name")) or None,
-            attention=bool(raw.get("attention", False)),
+            attendee_name=_told(raw, "attendee_name") or None,
+            attention=_flag(raw, "attention", False),
             is_paid=is_paid,
-            checkin_allowed=bool(raw.get("checkin_allowed", is_paid)),
-            addons_text=_text(raw.get("addons_text")) or "",
+            checkin_allowed=_flag(raw, "checkin_allowed", is_paid),
+            addons_text=_told(raw, "addons_text"),
         ),
-        is_redeemed=bool(raw.get("redeemed", False)),
+        is_redeemed=_flag(raw, "redeemed", False),
     )
 
 
@@ -79,7 +82,7 @@ def read_question(raw: object) -> Question:
         text=_text(raw.get("question")) or "",
         is_required=bool(raw.get("required", False)),
         position=position if isinstance(position := raw.get("position", 0), int) else 0,
-        item_ids=frozenset(item for item in items if isinstance(item, int)),
+        item_ids=frozenset(item for item in items if _is_id(item)),
         options=tuple(
             Option(_need(o, "id", int), _text(o.get("answer")) or "") for o in options if isinstance(o, dict)
         ),
@@ -98,13 +101,13 @@ class Names:
         stays the same for this name."""
         name = _text(ticket.get("item")) or "?"
         item_id = ticket.get("item_id")
-        if not isinstance(item_id, int) or isinstance(item_id, bool):
+        if not _is_id(item_id):
             item_id = self._by_name.get(name, _made_up(name))
         item = self._items.get(item_id)
         if item is None:
             item = self._items[item_id] = Item(item_id, name, is_admission=True)
         variation_name, variation_id = _text(ticket.get("variation")), ticket.get("variation_id")
-        if not isinstance(variation_id, int) or isinstance(variation_id, bool):
+        if not _is_id(variation_id):
             if not variation_name:
                 return item_id, None
             known = {variation.name: variation.id for variation in item.variations}
@@ -140,17 +143,39 @@ def _item(raw: object) -> Item:
     )
 
 
-def _version(body: Mapping[str, Any]) -> int:
-    version = body.get("version")
-    return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else 2
+def read_version(value: object) -> int:
+    """The API version; 2, the oldest that the box knows of, where upstream does not tell a good one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ID else 2
+
+
+def _is_id(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ID
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    """Text that can be stored: JSON may hold halves of characters, which no encoding has."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+
+
+def _told(raw: Mapping[str, Any], key: str) -> str:
+    """Text of a ticket; empty where there is none."""
+    value = raw.get(key)
+    if value is not None and not isinstance(value, str):
+        raise BadShape(f"'{key}' is not what it should be")
+    return _text(value) or ""
+
+
+def _flag(raw: Mapping[str, Any], key: str, default: bool) -> bool:
+    """A real truth value: the text "false" would count as true."""
+    value = raw.get(key, default)
+    if not isinstance(value, bool):
+        raise BadShape(f"'{key}' is not what it should be")
+    return value
 
 
 def _need(raw: Mapping[str, Any], key: str, kind: type[Any]) -> Any:
     value = raw.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
+    is_good = _is_id(value) if kind is int else isinstance(value, kind) and value != ""
+    if not is_good or (isinstance(value, str) and _text(value) != value):
         raise BadShape(f"'{key}' is missing or not what it should be")
     return value

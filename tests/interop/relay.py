@@ -9,10 +9,14 @@ from tests.support.upstream import Request, Response, StubUpstream
 
 
 class Relay(StubUpstream):
-    """Passes every request on to `pretix` and its answer back, unless a hook says otherwise."""
+    """Passes every request on to `pretix` and its answer back, unless a hook says otherwise.
+
+    `statuses` has the status codes of pretix' answers to each verb.
+    """
 
     def __init__(self, pretix: LegacyPretix) -> None:
         super().__init__()
+        self.statuses: dict[str, list[int]] = {}
         self._pretix = pretix
 
     def own_response(self, request: Request) -> Response:
@@ -27,4 +31,5 @@ class Relay(StubUpstream):
                 timeout=HTTP_TIMEOUT_S,
                 allow_redirects=False,
             )
+        self.statuses.setdefault(request.verb, []).append(answer.status_code)
         return Response(answer.status_code, answer.text, answer.headers["Content-Type"])

@@ -165,7 +165,7 @@ class StubUpstream(StubEvent):
         """Listen; returns at once, and requests are answered from then on."""
         assert self._server is None, "the stub is running already"
         self._server = _Server(self)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
         return self
 
     def stop(self) -> None:

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import Rule
 from werkzeug.wsgi import wrap_file
 
 from edgebox.box import Box
-from edgebox.devices.pretixdroid.asking import BadRequest, read_redeem
+from edgebox.devices.pretixdroid.asking import BadRequest, read_query, read_redeem
 from edgebox.devices.pretixdroid.download import Body, Downloads
-from edgebox.devices.pretixdroid.telling import error_body, status_body, ticket_body, verdict_body
+from edgebox.devices.pretixdroid.telling import ItemNames, error_body, status_body, ticket_body, verdict_body
 from edgebox.model import CheckInList, Device
 from edgebox.store import Refused, StoreError
 
 PREFIX = "/pretixdroid/api/<organizer>/<event>"
-ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-MIN_QUERY_CHARS = 4
 MAX_RESULTS = 25
 
-Answer = Response | tuple[Response, int] | tuple[Response, int, dict[str, str]]
-Call = Callable[[Device, CheckInList], Answer]
+Call = Callable[[Device, CheckInList], Response]
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class _Closed(Exception):
@@ -35,53 +38,58 @@ class _Closed(Exception):
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
-        self.answer: Answer = (jsonify(error_body(reason, message)), status)
+        self.answer = _answer(error_body(reason, message), status)
 
 
 def create_blueprint(box: Box) -> Blueprint:
     """The API as a Flask blueprint."""
     blueprint = Blueprint("pretixdroid", __name__)
     api = Api(box)
-    calls: dict[str, tuple[Call, str]] = {
-        "redeem": (api.redeem, "POST"),
-        "search": (api.search, "GET"),
-        "download": (api.download, "GET"),
-        "status": (api.status, "GET"),
+    calls: dict[str, tuple[Call, tuple[str, ...]]] = {
+        "redeem": (api.redeem, ("POST",)),
+        "search": (api.search, ("GET", "HEAD")),
+        "download": (api.download, ("GET", "HEAD")),
+        "status": (api.status, ("GET", "HEAD")),
     }
-    for verb, (call, method) in calls.items():
-        view = _view(box, call, method)
-        for number, path in enumerate((f"{PREFIX}/{verb}/", f"{PREFIX}/<subevent>/{verb}/")):
-            # With and without the last slash, in place: a redirect would turn a POST into a GET.
-            blueprint.add_url_rule(
-                path,
-                f"{verb}{number}",
-                view,
-                methods=ANY_METHOD,
-                strict_slashes=False,
-                provide_automatic_options=False,
-            )
-    return blueprint
 
-
-def _view(box: Box, call: Call, method: str) -> Callable[..., Answer]:
-    def view(organizer: str, event: str, subevent: str | None = None) -> Answer:
+    def view(organizer: str, event: str, verb: str, subevent: str | None = None) -> Response:
+        call, methods = calls[verb]
         try:
             device, list_ = _admit(box, organizer, event, subevent)
         except _Closed as closed:
             return closed.answer
-        if request.method not in {method, "HEAD" if method == "GET" else method}:
-            message = f"{request.method} is not possible here: use {method}."
-            return jsonify(error_body("method_not_allowed", message, list_.version)), 405, {"Allow": method}
+
+        def refuse(status: int, reason: str, message: str) -> Response:
+            return _answer(error_body(reason, message, list_.version), status)
+
+        if request.method not in methods:
+            answer = refuse(405, "method_not_allowed", f"This method is not possible here: use {methods[0]}.")
+            answer.headers["Allow"] = ", ".join(methods)
+            return answer
+        nothing = "Nothing was recorded: " if verb == "redeem" else ""
         try:
             return call(device, list_)
         except BadRequest as error:
-            return jsonify(error_body("bad_request", f"Nothing was recorded. {error}", list_.version)), 400
+            return refuse(400, "bad_request", f"{nothing}{error}")
+        except RequestEntityTooLarge:
+            return refuse(413, "too_large", f"{nothing}the request is too large")
         except Refused:
-            return jsonify(error_body("unknown_event", "Unknown event", list_.version)), 404
+            # The list was removed meanwhile: this request is answered as the next one will be.
+            return view(organizer, event, verb, subevent)
         except StoreError as error:
-            return jsonify(error_body("unavailable", f"Nothing was recorded: {error}", list_.version)), 503
+            return refuse(503, "unavailable", f"{nothing}{error}")
 
-    return view
+    def mount(state: BlueprintSetupState) -> None:
+        endpoint = f"{blueprint.name}.call"
+        state.app.view_functions[endpoint] = view
+        verbs = f"<any({', '.join(calls)}):verb>"
+        for path in (f"{PREFIX}/{verbs}/", f"{PREFIX}/<subevent>/{verbs}/"):
+            # With and without the last slash, in place: a redirect would turn a POST into a GET. Added to the map
+            # itself, a rule takes every method there is: event and key come first, also for one that nobody knows.
+            state.app.url_map.add(Rule(path, endpoint=endpoint, strict_slashes=False))
+
+    blueprint.record(mount)
+    return blueprint
 
 
 def _admit(box: Box, organizer: str, event: str, subevent: str | None) -> tuple[Device, CheckInList]:
@@ -108,38 +116,43 @@ class Api:
 
     def __init__(self, box: Box) -> None:
         self._box = box
-        self._downloads = Downloads(box.store)
+        self._downloads = Downloads(box.store, max_waiting=box.config.threads // 4)
 
-    def redeem(self, device: Device, list_: CheckInList) -> Answer:
+    def redeem(self, device: Device, list_: CheckInList) -> Response:
         """Decide, record, answer."""
-        asked = read_redeem(request.form)
-        return jsonify(verdict_body(list_, self._box.redeem(device, list_, asked)))
+        asked = read_redeem(request)
+        return _answer(verdict_body(list_, self._box.redeem(device, list_, asked)))
 
-    def search(self, device: Device, list_: CheckInList) -> Answer:
+    def search(self, device: Device, list_: CheckInList) -> Response:
         """At most 25 tickets that the device may scan; none for fewer than four characters."""
-        query = request.args.get("query", "")
+        query = read_query(request)
         found = []
-        if len(query) >= MIN_QUERY_CHARS:
+        if query is not None:
             found = self._box.store.tickets.search(
                 list_, query, item_ids=device.item_ids, by_name=device.allow_search, limit=MAX_RESULTS
             )
-        results = [ticket_body(list_.catalog, each.ticket, each.is_redeemed) for each in found]
-        return jsonify({"results": results, "version": list_.version})
+        names = ItemNames(list_.catalog)
+        results = [ticket_body(names, each.ticket, each.is_redeemed) for each in found]
+        return _answer({"results": results, "version": list_.version})
 
-    def download(self, device: Device, list_: CheckInList) -> Answer:
+    def download(self, device: Device, list_: CheckInList) -> Response:
         """All positions that the list counts, of the device's items; a file for waitress, so that a slow phone holds
         no thread."""
         body, age_s = self._downloads.get(list_, device.item_ids)
-        response = _compressed(body) if "gzip" in request.accept_encodings else _plain(body)
+        is_compressed = request.accept_encodings.quality("gzip") > 0
+        response = _compressed(body) if is_compressed else _plain(body)
         response.headers["Vary"] = "Accept-Encoding"
         if age_s:
             response.headers["Age"] = str(age_s)
         return response
 
-    def status(self, device: Device, list_: CheckInList) -> Answer:
+    def status(self, device: Device, list_: CheckInList) -> Response:
         """The event and the list's counts."""
-        body: dict[str, Any] = status_body(list_, self._box.counts(list_))
-        return jsonify(body)
+        return _answer(status_body(list_, self._box.counts(list_)))
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> Response:
+    return Response(_encode(body), status, mimetype="application/json")
 
 
 def _compressed(body: Body) -> Response:
@@ -157,4 +170,7 @@ def _plain(body: Body) -> Response:
             while piece := stream.read(64 * 1024):
                 yield piece
 
-    return Response(pieces(), mimetype="application/json")
+    response = Response(pieces(), mimetype="application/json")
+    # Without it waitress would close the connection after the answer.
+    response.content_length = body.size_bytes
+    return response

@@ -1,7 +1,9 @@
 """The body of `download/`, made once for all phones that ask for it.
 
-Each phone takes the whole download every 30 s to 120 s. So a compressed body is kept for each list (and set of items),
-served while nothing has changed, and for at most MAX_AGE_S after something has; the answer says how old it is.
+Each phone takes the whole download every 30 s to 120 s. So a compressed body is kept for each list (and set of items)
+and served while nothing has changed. After a change it is made anew, but never sooner than MAX_AGE_S after the last one
+and never sooner than REST times what that took: putting 100,000 tickets together must leave a Pi time to scan. Until
+the new one is there the old one is served, and the answer says how old it is.
 """
 
 from __future__ import annotations
@@ -11,72 +13,132 @@ import math
 import threading
 import time
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from edgebox.devices.pretixdroid.telling import questions_body, ticket_body
+from edgebox.devices.pretixdroid.telling import ItemNames, questions_body, ticket_body
 from edgebox.model import CheckInList
-from edgebox.store import Store
+from edgebox.store import Busy, Store
+from edgebox.store.tickets import Found
 
 MAX_AGE_S = 10.0
+REST = 10
 COMPRESSION_LEVEL = 3
 """Most of what level 9 saves, for a fraction of a Pi's time."""
 GZIP_WINDOW = 31
+BRIEFLY_S = 1.0
+AT_ONCE = 200
+"""Tickets that are encoded in one go: a scan waits for no more than these."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+Key = tuple[int, frozenset[int] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A finished download, gzip-compressed."""
+    """A finished download, gzip-compressed; `size_bytes` is its size without."""
 
     compressed: bytes
+    size_bytes: int
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A body, and what is known of its age: in `time.monotonic()` seconds."""
+
+    body: Body
     version: int
+    next_at_s: float
+    """Before this no other is made."""
     as_of_s: float
+    """The last moment at which it was certainly all that there was to tell."""
 
 
 class Downloads:
-    """Keeps the bodies. Thread-safe; each is built by one thread while the others get the one before."""
+    """Keeps the bodies. Thread-safe; each is made by one thread, and the others get the one before meanwhile.
 
-    def __init__(self, store: Store) -> None:
+    At most `max_waiting` threads wait for a first one however long it takes, others no more than BRIEFLY_S: there must
+    be threads left for scans. `monotonic` is a seam for tests.
+    """
+
+    def __init__(self, store: Store, max_waiting: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._bodies: dict[tuple[int, frozenset[int] | None], Body] = {}
-        self._building: dict[tuple[int, frozenset[int] | None], threading.Lock] = {}
+        self._kept: dict[Key, _Kept] = {}
+        self._makers: dict[Key, threading.Lock] = {}
+        self._waiting = threading.Semaphore(max(1, max_waiting))
 
     def get(self, list_: CheckInList, item_ids: frozenset[int] | None) -> tuple[Body, int]:
-        """The body, and its age in whole seconds, rounded up (0: nothing has changed since it was made)."""
+        """The body, and its age in whole seconds, rounded up (0: nothing has changed since it was made).
+
+        Raises Busy where there is none yet, and enough threads wait for it.
+        """
         key = (list_.id, item_ids)
         with self._lock:
-            body = self._bodies.get(key)
-            building = self._building.setdefault(key, threading.Lock())
-        if body is not None and self._is_good(body, list_):
-            return body, self._age(body, list_)
-        with building:
-            with self._lock:
-                body = self._bodies.get(key)
-            if body is None or not self._is_good(body, list_):
-                body = self._build(list_, item_ids)
-                with self._lock:
-                    self._bodies[key] = body
-        return body, self._age(body, list_)
+            maker = self._makers.setdefault(key, threading.Lock())
+        kept = self._kept.get(key) or self._first(key, maker, list_)
+        age_s = self._age_s(kept, list_)
+        if age_s and self._monotonic() >= kept.next_at_s and maker.acquire(blocking=False):
+            try:
+                kept = self._make(key, list_)
+            finally:
+                maker.release()
+            age_s = self._age_s(kept, list_)
+        return kept.body, age_s
 
-    def _is_good(self, body: Body, list_: CheckInList) -> bool:
-        return self._is_current(body, list_) or time.monotonic() - body.as_of_s < MAX_AGE_S
+    def _first(self, key: Key, maker: threading.Lock, list_: CheckInList) -> _Kept:
+        may_wait = self._waiting.acquire(blocking=False)
+        try:
+            if not maker.acquire(timeout=-1 if may_wait else BRIEFLY_S):
+                raise Busy("the tickets are being put together for the first time: ask again in a few seconds")
+            try:
+                return self._kept.get(key) or self._make(key, list_)
+            finally:
+                maker.release()
+        finally:
+            if may_wait:
+                self._waiting.release()
 
-    def _is_current(self, body: Body, list_: CheckInList) -> bool:
-        return body.version == self._store.lists.version_of(list_.id)
+    def _age_s(self, kept: _Kept, list_: CheckInList) -> int:
+        now_s = self._monotonic()
+        if kept.version == self._store.lists.version_of(list_.id):
+            kept.as_of_s = max(kept.as_of_s, now_s)
+            return 0
+        return math.ceil(now_s - kept.as_of_s) or 1
 
-    def _age(self, body: Body, list_: CheckInList) -> int:
-        return 0 if self._is_current(body, list_) else math.ceil(time.monotonic() - body.as_of_s)
+    def _make(self, key: Key, list_: CheckInList) -> _Kept:
+        # Looked at before the tickets are: what changes meanwhile may be in it, and makes it old all the same.
+        started_s, version = self._monotonic(), self._store.lists.version_of(list_.id)
+        list_ = self._store.lists.get(list_.id) or list_
+        body = _body(list_, self._store.tickets.counted(list_, key[1]))
+        took_s = self._monotonic() - started_s
+        kept = _Kept(body, version, next_at_s=started_s + max(MAX_AGE_S, REST * took_s), as_of_s=started_s)
+        self._kept[key] = kept
+        for each in list(self._kept):
+            if self._store.lists.get(each[0]) is None:
+                self._kept.pop(each, None)
+        return kept
 
-    def _build(self, list_: CheckInList, item_ids: frozenset[int] | None) -> Body:
-        version, as_of_s = self._store.lists.version_of(list_.id), time.monotonic()
-        gzip = zlib.compressobj(COMPRESSION_LEVEL, wbits=GZIP_WINDOW)
-        questions = json.dumps(questions_body(list_.catalog), ensure_ascii=False)
-        pieces = [gzip.compress(f'{{"version": {list_.version}, "questions": {questions}, "results": ['.encode())]
-        separator = ""
-        for found in self._store.tickets.counted(list_, item_ids):
-            ticket = ticket_body(list_.catalog, found.ticket, found.is_redeemed)
-            pieces.append(gzip.compress(f"{separator}{json.dumps(ticket, ensure_ascii=False)}".encode()))
-            separator = ", "
-        pieces.append(gzip.compress(b"]}"))
-        pieces.append(gzip.flush())
-        return Body(b"".join(pieces), version, as_of_s)
+
+def _body(list_: CheckInList, tickets: Iterable[Found]) -> Body:
+    gzip = zlib.compressobj(COMPRESSION_LEVEL, wbits=GZIP_WINDOW)
+    pieces, size_bytes = [], 0
+    for text in _texts(list_, iter(tickets)):
+        piece = text.encode()
+        size_bytes += len(piece)
+        pieces.append(gzip.compress(piece))
+    pieces.append(gzip.flush())
+    return Body(b"".join(pieces), size_bytes)
+
+
+def _texts(list_: CheckInList, tickets: Iterator[Found]) -> Iterator[str]:
+    names = ItemNames(list_.catalog)
+    yield f'{{"version":{list_.version},"questions":{_encode(questions_body(list_.catalog))},"results":['
+    comma = ""
+    while some := [ticket_body(names, found.ticket, found.is_redeemed) for found in islice(tickets, AT_ONCE)]:
+        yield comma + _encode(some)[1:-1]
+        comma = ","
+    yield "]}"

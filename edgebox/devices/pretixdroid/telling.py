@@ -41,24 +41,37 @@ def verdict_body(list_: CheckInList, redeemed: Redeemed) -> dict[str, Any]:
         assert verdict.reason is not None
         body |= {"status": "error", "reason": REASONS[verdict.reason], "message": _message(list_, verdict)}
     if redeemed.ticket is not None:
-        body["data"] = ticket_body(list_.catalog, redeemed.ticket, redeemed.is_redeemed)
+        body["data"] = ticket_body(ItemNames(list_.catalog), redeemed.ticket, redeemed.is_redeemed)
     return body
 
 
-def ticket_body(catalog: Catalog | None, ticket: Ticket, is_redeemed: bool) -> dict[str, Any]:
+class ItemNames:
+    """What items and variations are called. One that upstream does not list goes by its number: an app that finds no
+    item name crashes."""
+
+    def __init__(self, catalog: Catalog | None) -> None:
+        items = catalog.items if catalog else ()
+        self._items = {item.id: item.name for item in items}
+        self._variations = {(item.id, variation.id): variation.name for item in items for variation in item.variations}
+
+    def item(self, item_id: int) -> str:
+        return self._items.get(item_id) or f"#{item_id}"
+
+    def variation(self, item_id: int, variation_id: int | None) -> str | None:
+        if variation_id is None:
+            return None
+        return self._variations.get((item_id, variation_id)) or f"#{variation_id}"
+
+
+def ticket_body(names: ItemNames, ticket: Ticket, is_redeemed: bool) -> dict[str, Any]:
     """A ticket as `redeem/`, `search/` and `download/` show it."""
     data = ticket.data
-    item = catalog.item(data.item_id) if catalog else None
-    variation = None
-    if data.variation_id is not None:
-        known = item.variations if item else ()
-        variation = next((v.name for v in known if v.id == data.variation_id), f"#{data.variation_id}")
     return {
         "secret": data.secret,
         "order": data.order_code,
-        "item": item.name if item else f"#{data.item_id}",
+        "item": names.item(data.item_id),
         "item_id": data.item_id,
-        "variation": variation,
+        "variation": names.variation(data.item_id, data.variation_id),
         "variation_id": data.variation_id,
         "attendee_name": data.attendee_name,
         "attention": data.attention,
@@ -154,9 +167,10 @@ def _first_used(list_: CheckInList, first: PastCheckIn) -> str:
         return "This ticket was used already; the ticket server does not tell when or where."
     zone_name = list_.catalog.event.timezone if list_.catalog else "UTC"
     try:
-        zone = ZoneInfo(zone_name)
-    except (ZoneInfoNotFoundError, ValueError):
-        zone, zone_name = ZoneInfo("UTC"), "UTC"
-    at = first.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+        at = first.at.astimezone(ZoneInfo(zone_name))
+    except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError):
+        # No such zone (ZoneInfo opens a file of that name), or a phone's date at the edge of the calendar.
+        at, zone_name = first.at, "UTC"
+    when = at.replace(tzinfo=None).isoformat(" ", "seconds")
     where = f" at {first.device_name}" if first.device_name else ""
-    return f"This ticket was used already, first on {at} ({zone_name}){where}."
+    return f"This ticket was used already, first on {when} ({zone_name}){where}."

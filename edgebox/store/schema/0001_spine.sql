@@ -1,8 +1,10 @@
 -- The numbers that tell earlier from later: each request for tickets and each settlement takes the next one.
+-- Probes: how often it was tried whether anything can be written.
 CREATE TABLE counter (
-    value INTEGER NOT NULL
+    value INTEGER NOT NULL,
+    probes INTEGER NOT NULL
 );
-INSERT INTO counter (value) VALUES (0);
+INSERT INTO counter (value, probes) VALUES (0, 0);
 
 -- Where tickets come from. Catalog: JSON of what upstream tells beside its tickets.
 CREATE TABLE source (
@@ -28,8 +30,9 @@ CREATE TABLE list (
     last_push TEXT
 );
 
+-- Ids are never given twice: attempts name tickets that may be gone.
 CREATE TABLE ticket (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     source_id INTEGER NOT NULL REFERENCES source (id),
     secret TEXT NOT NULL,
     order_code TEXT NOT NULL,
@@ -72,18 +75,18 @@ BEGIN
 END;
 
 -- Check-ins that upstream told, by list. The old API tells only that there is one, not when.
+-- (No reference to ticket, nor in held: for each ticket that is deleted, SQLite would look through the whole table.)
 CREATE TABLE told_checkin (
     list_id INTEGER NOT NULL REFERENCES list (id),
-    ticket_id INTEGER NOT NULL REFERENCES ticket (id),
+    ticket_id INTEGER NOT NULL,
     PRIMARY KEY (list_id, ticket_id)
 ) WITHOUT ROWID;
 
 -- What a pull would take away and that waits for staff, or that staff rejected. Kind: 'ticket' or 'checkin'.
 CREATE TABLE held (
     source_id INTEGER NOT NULL REFERENCES source (id),
-    ticket_id INTEGER NOT NULL REFERENCES ticket (id),
+    ticket_id INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    number INTEGER NOT NULL,
     is_rejected INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source_id, ticket_id, kind)
 ) WITHOUT ROWID;
@@ -147,7 +150,7 @@ CREATE INDEX checkin_received ON checkin (received_at);
 CREATE TABLE attempt (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     list_id INTEGER NOT NULL,
-    device_id INTEGER,
+    device_id INTEGER NOT NULL,
     ticket_id INTEGER,
     secret TEXT NOT NULL,
     nonce TEXT NOT NULL,
@@ -160,4 +163,6 @@ CREATE TABLE attempt (
 CREATE UNIQUE INDEX attempt_repeat ON attempt (nonce, secret, device_id, list_id, verdict) WHERE nonce <> '';
 CREATE INDEX attempt_secret ON attempt (secret);
 CREATE INDEX attempt_at ON attempt (at);
-CREATE INDEX attempt_device ON attempt (device_id, verdict);
+-- Entries that a device sends again and again although nobody here knows the ticket.
+CREATE INDEX attempt_foreign ON attempt (device_id)
+    WHERE verdict = 'unknown_ticket' AND is_forced = 1 AND count > 2;

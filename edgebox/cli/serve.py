@@ -1,0 +1,46 @@
+"""`edgebox serve`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+
+from edgebox.cli.context import Context, pass_context
+from edgebox.config import Config, help_for
+
+
+@click.command()
+@click.option("--host", help=help_for("host"))
+@click.option("--port", help=help_for("port"))
+@pass_context
+def serve(context: Context, host: str | None, port: str | None) -> None:
+    """Run the box: the API for scanners, and the sync.
+
+    SIGTERM and Ctrl-C stop it cleanly.
+    """
+    config = context.config(host=host, port=port)
+    start_logging(config)
+    from edgebox.serving import run_box
+
+    run_box(config, lambda box: click.echo(f"edgebox serves at {box.base_url()}"))
+
+
+def start_logging(config: Config) -> None:
+    """One line an event on stderr; the time as well where the journal does not add it."""
+    when = "" if _is_the_systems_journal() else "%(asctime)s "
+    logging.basicConfig(
+        force=True,
+        stream=sys.stderr,
+        level=config.log_level.upper(),
+        format=f"{when}%(levelname)s %(name)s: %(message)s",
+    )
+
+
+def _is_the_systems_journal() -> bool:
+    """Whether stderr is what systemd connected to its journal; a process that was started from there inherits the
+    variable, but may write elsewhere."""
+    stderr = os.fstat(sys.stderr.fileno())
+    return os.environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}"

@@ -1,0 +1,49 @@
+"""`edgebox status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgebox.cli import show
+from edgebox.cli.context import Context, pass_context
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@pass_context
+def status(context: Context, as_json: bool) -> None:
+    """Show how each list stands."""
+    told = context.call("status")
+    if as_json:
+        click.echo(show.as_json(told))
+        return
+    serves_at = told["serves_at"]
+    if serves_at:
+        click.echo(f"The box serves at {serves_at}")
+        if not told["clock"]["trusted"]:
+            click.echo(f"Its clock cannot be trusted; it says {show.moment(told['clock']['now'])}")
+    else:
+        click.echo(f"No box is running on {context.data_dir} (edgebox serve starts it)")
+    if not told["lists"]:
+        click.echo("No lists yet. Add one: edgebox lists add URL KEY")
+    for row in told["lists"]:
+        _show_list(row, is_running=bool(serves_at))
+
+
+def _show_list(row: dict[str, Any], is_running: bool) -> None:
+    path = "/".join(str(part) for part in (row["organizer"], row["event"], row["subevent"]) if part is not None)
+    click.echo(f"List {row['id']}  {show.printable(row['name'])}  ({show.printable(path)})")
+    if is_running or row["upstream"] == "file":
+        since = f" since {show.moment(row['upstream_since'])}" if row["upstream_since"] else ""
+        click.echo(f"  upstream   {row['upstream']}{since}")
+        if row["upstream_detail"]:
+            click.echo(f"             {show.printable(row['upstream_detail'])}")
+    click.echo(f"  tickets    {row['tickets']}, {row['checkins']} checked in; last pull {show.age(row['last_pull'])}")
+    oldest = f", the oldest recorded {show.age(row['oldest_pending'])}" if row["pending"] else ""
+    click.echo(f"  waiting    {show.count(row['pending'], 'check-in')}{oldest}; last push {show.age(row['last_push'])}")
+    if row["conflicts"] or row["held_tickets"] or row["held_checkins"]:
+        held = row["held_tickets"] + row["held_checkins"]
+        waits = f"; a pull that would take away {held} waits" if held else ""
+        click.echo(f"  attention  {show.count(row['conflicts'], 'conflict')}{waits} (edgebox attention)")
