@@ -160,7 +160,14 @@ def test_the_oldest_go_when_they_are_too_old(tmp_path: Path) -> None:
     venue.close()
 
 
-def test_a_smaller_bound_takes_effect_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("bound", "left"),
+    [({"attempts_max_count": 10}, [201, 102, 10, 10]), ({"attempts_max_age_days": 1.0}, [201, 102, 3, 4])],
+)
+def test_a_smaller_bound_takes_effect_bit_by_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: dict[str, float], left: list[int]
+) -> None:
+    """No commit drops so many that a scan would have to wait."""
     venue = Venue(tmp_path)
     for number in range(300):
         venue.store.attempts.add(an_attempt(venue, secret=f"s{number:04d}"))
@@ -168,14 +175,14 @@ def test_a_smaller_bound_takes_effect_bit_by_bit(tmp_path: Path, monkeypatch: py
     venue.close()
     monkeypatch.setattr(attempts_module, "PRUNE_EVERY", 1)
     monkeypatch.setattr(attempts_module, "PRUNE_AT_MOST", 100)
-    venue = Venue(tmp_path, attempts_max_count=10)
-    left = []
-    for _ in range(4):
-        venue.store.attempts.add(an_attempt(venue))
+    venue = Venue(tmp_path, **bound)
+    found = []
+    for _ in left:
+        venue.store.attempts.add(an_attempt(venue, at=EIGHT + timedelta(days=2)))
         flush(venue)
-        left.append(len(venue.log()))
+        found.append(len(venue.log()))
     venue.close()
-    assert left == [201, 102, 10, 10], "no commit drops so many that a scan would have to wait"
+    assert found == left
 
 
 def test_an_endless_secret_does_not_fill_the_card(venue: Venue) -> None:

@@ -225,6 +225,22 @@ def test_a_settlement_counts_as_later_than_every_request_before_it_also_after_a_
         venue.close()
 
 
+def test_a_settlement_counts_as_earlier_than_every_request_after_it_also_after_a_restart(tmp_path: Path) -> None:
+    venue = Venue(tmp_path)
+    everyone = [told(f"t{number}") for number in range(4)]
+    venue.pull(*everyone)
+    for ticket in everyone:
+        venue.scan(ticket.data.secret)
+    venue.settle()
+    venue.close()
+    venue = Venue(tmp_path)
+    try:
+        assert venue.pull(*everyone).undone == 4
+        assert not any(venue.is_in(ticket.data.secret) for ticket in everyone)
+    finally:
+        venue.close()
+
+
 # --- withdrawn, and back again ----------------------------------------------------------------------------------------
 
 

@@ -236,6 +236,20 @@ def test_each_thread_reads_with_a_connection_of_its_own(venue: Venue) -> None:
     assert len(set(map(id, connections))) == 4
 
 
+def test_a_reader_sees_one_state_from_its_first_look_to_its_last(venue: Venue) -> None:
+    venue.pull(told("t1"), told("t2"))
+    counting = "SELECT count(*) FROM checkin"
+    with venue.store._readers.reading() as connection:
+        before = connection.execute(counting).fetchone()[0]
+        venue.scan("t1")
+        with venue.store._readers.reading() as inner:
+            assert inner.execute(counting).fetchone()[0] == before
+        venue.scan("t2")
+        assert connection.execute(counting).fetchone()[0] == before
+    with venue.store._readers.reading() as connection:
+        assert connection.execute(counting).fetchone()[0] == before + 2
+
+
 def test_a_query_that_is_wrong_in_itself_looks_like_the_bug_it_is_and_leaves_no_transaction(tmp_path: Path) -> None:
     connect(tmp_path / DATABASE_NAME).close()
     readers = Readers(tmp_path / DATABASE_NAME)

@@ -181,6 +181,21 @@ def test_in_a_batch_whose_commit_fails_nobody_is_let_in_and_the_next_try_is(venu
         assert not answer.verdict.is_repeat
 
 
+def test_a_refusal_that_could_not_be_answered_is_not_in_the_log(venue: Venue) -> None:
+    venue.pull(told())
+    held = HeldWriter(venue.store._writer)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(venue.scan), pool.submit(venue.scan, "nobody")]
+        held.wait_for(redeems=2)
+        with full_disk():
+            held.release()
+            for future in asked:
+                with pytest.raises(NotWritable):
+                    future.result(DEADLINE_S)
+    venue.scan("somebody")
+    assert [entry.secret for entry in venue.logged(1)] == ["somebody"]
+
+
 def test_whether_the_store_can_be_written_is_known_from_the_last_commit(
     venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,8 +56,10 @@ def test_where_nothing_was_written_nothing_is_committed(desk: Desk, tmp_path: Pa
     assert commits_in_wal(tmp_path) == before
 
 
-def test_redeems_go_first_then_small_jobs_then_one_slice(desk: Desk) -> None:
+def test_redeems_go_first_then_small_jobs_then_one_slice(desk: Desk, tmp_path: Path) -> None:
     order: list[str] = []
+    desk.write_now(desk.note("before"))
+    before = commits_in_wal(tmp_path)
     held = HeldWriter(desk.writer)
     slices = []
     for number in range(2):
@@ -71,6 +73,7 @@ def test_redeems_go_first_then_small_jobs_then_one_slice(desk: Desk) -> None:
     for future in (*slices, *others):
         future.result(DEADLINE_S)
     assert order == ["redeem", "job", "slice 0", "slice 1"]
+    assert commits_in_wal(tmp_path) - before == 2, "the second slice has a commit of its own"
 
 
 def test_a_scan_waits_for_one_slice_at_most(desk: Desk) -> None:
