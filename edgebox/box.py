@@ -149,6 +149,8 @@ class Box:
             raise ActionError(f"{error}; nothing was added") from error
         except UpstreamError as error:
             on_unreached(error)
+        finally:
+            upstream.close()  # the list gets one of its own
         catalog = description.catalog if description else None
         new = NewList(
             kind=SourceKind.PRETIXDROID,

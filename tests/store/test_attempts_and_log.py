@@ -175,7 +175,7 @@ def test_a_smaller_bound_takes_effect_bit_by_bit(
     venue.close()
     monkeypatch.setattr(attempts_module, "PRUNE_EVERY", 1)
     monkeypatch.setattr(attempts_module, "PRUNE_AT_MOST", 100)
-    venue = Venue(tmp_path, **bound)
+    venue = Venue(tmp_path, **bound)  # type: ignore[arg-type]
     found = []
     for _ in left:
         venue.store.attempts.add(an_attempt(venue, at=EIGHT + timedelta(days=2)))

@@ -244,4 +244,4 @@ class WhoIsIn(RuleBasedStateMachine):
 
 
 TestWhoIsIn = WhoIsIn.TestCase
-TestWhoIsIn.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestWhoIsIn.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
