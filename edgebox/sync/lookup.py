@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
 """Between two questions: a flood of wrong codes must not become a flood of requests."""
-ASK_AGAIN_AFTER_S = 60.0
+ASK_AGAIN_AFTER_S = 10.0
 """The same one; doubled each time: a phone that was reset sends tickets of other events for ever."""
 ASK_AGAIN_MAX_S = 3600.0
 MAX_WAITING = 20

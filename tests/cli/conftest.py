@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -116,6 +117,11 @@ def environment(**variables: str) -> dict[str, str]:
     foreign = ("EDGEBOX_", "LC_", "LANG", "PYTHON", "COLUMNS", "LINES")
     mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return mine | {"PYTHONPATH": str(REPOSITORY)} | variables
+
+
+def heeds_ctrl_c() -> None:
+    """In a child: one that is started in the background of a shell's script would ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def failing(

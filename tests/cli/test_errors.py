@@ -14,7 +14,7 @@ import pytest
 from edgebox.cli.main import perform
 from edgebox.cli.status import status
 from edgebox.store.db import DATABASE_NAME
-from tests.cli.conftest import Desk, HostedBox, command_line, environment, failing
+from tests.cli.conftest import Desk, HostedBox, command_line, environment, failing, heeds_ctrl_c
 from tests.support.upstream import Hold, StubUpstream, held
 
 
@@ -206,8 +206,9 @@ def test_ctrl_c_ends_a_command_in_one_line(desk: Desk, stub: StubUpstream) -> No
     hold = Hold()
     stub.on("status", lambda request: held(hold))
     with subprocess.Popen(
-        command_line(desk.data_dir, "sync"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
-    ) as process:
+        command_line(desk.data_dir, "sync"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+        preexec_fn=heeds_ctrl_c,
+    ) as process:  # fmt: skip
         assert hold.reached.wait(30)
         process.send_signal(signal.SIGINT)
         hold.release()

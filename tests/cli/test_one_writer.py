@@ -21,7 +21,7 @@ from edgebox.control import ActionFailed, actions
 from edgebox.control.client import call
 from edgebox.datadir import BOX, COMMAND, LOCK_NAME, SOCKET_NAME, DataDir, InUse
 from edgebox.store.db import DATABASE_NAME
-from tests.cli.conftest import Desk, HostedBox, failing
+from tests.cli.conftest import Desk, HostedBox, failing, heeds_ctrl_c
 from tests.support.box import REPOSITORY, BoxProcess, wait_until
 from tests.support.upstream import Hold, StubUpstream, held
 
@@ -31,8 +31,9 @@ def background(data_dir: Path, *arguments: str) -> Iterator[subprocess.Popen[str
     """A command that runs meanwhile."""
     command = [sys.executable, "-m", "edgebox", "--data", str(data_dir), *arguments]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=REPOSITORY
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=REPOSITORY,
+        preexec_fn=heeds_ctrl_c,
+    )  # fmt: skip
     try:
         yield process
     finally:

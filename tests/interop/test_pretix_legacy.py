@@ -204,8 +204,8 @@ def test_a_cancelled_order_that_the_box_let_in_before_it_knew_is_kept_for_staff(
 def test_a_ticket_sold_at_the_door_is_known_within_seconds(open_gate: OpenGate, pretix: LegacyPretix) -> None:
     gate, (like,) = open_gate(), pretix.take(1)
     secret = "doorsale7k2m9x4q8w3e5r6t"
-    assert gate.outcome(secret) == "unknown_ticket"
     pretix.sell(secret, like=like, name="Dora Döör")
+    assert gate.outcome(secret) == "unknown_ticket"
     wait_until(lambda: gate.outcome(secret) == "ok", LOOKUP_TIMEOUT_S, "a ticket sold at the door is let in")
     assert gate.outcome(secret) == "already_redeemed"
     assert gate.scan(secret)["data"]["attendee_name"] == "Dora Döör"

@@ -170,7 +170,7 @@ def test_the_same_one_is_asked_for_ever_more_rarely(open_venue: OpenVenue, stub:
             venue.line.look_up()
             asked_at.append(ticker())
     gaps = [later - earlier for earlier, later in itertools.pairwise(asked_at)]
-    assert gaps == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert gaps == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
     assert (gaps[0], gaps[-1]) == (ASK_AGAIN_AFTER_S, ASK_AGAIN_MAX_S)
 
 
