@@ -18,6 +18,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from edgebox import web
 from edgebox.box import Box
 from edgebox.devices import pretixdroid
 from edgebox.devices.pretixdroid.telling import error_body
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
 """Of one request; the longest honest one is a redeem with many long answers."""
+
+DEVICES = "/pretixdroid/"
+"""Below this address there are devices, which want JSON whatever they say."""
 
 MAX_CONNECTIONS = 1000
 """200 scanners keep one or a few open each, and those that left the Wi-Fi without a word keep theirs for a while; the
@@ -56,12 +60,13 @@ FINISH_WITHIN_S = 5.0
 
 def create_app(box: Box) -> Flask:
     """The application: devices, and `/healthz`. Whatever goes wrong is told in JSON."""
-    app = Flask("edgebox", static_folder=None)
+    app = Flask("edgebox", static_folder=None, static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     # An answer to OPTIONS that Flask would make up by itself, as HTML.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.register_blueprint(pretixdroid.create_blueprint(box))
+    web.mount(app, box)
 
     @app.get("/healthz")
     def healthz() -> tuple[Response, int]:
@@ -72,6 +77,8 @@ def create_app(box: Box) -> Flask:
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
+        if not request.path.startswith(DEVICES) and request.accept_mimetypes.accept_html:
+            return web.refuse(error)
         status = error.code or 500
         reason, message = _PLAIN.get(status, ("bad_request", "The request cannot be understood; nothing was recorded."))
         response = jsonify(error_body(reason, message))

@@ -8,24 +8,32 @@ from __future__ import annotations
 import logging
 import secrets
 import string
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from werkzeug.security import generate_password_hash
+
+from edgebox.activity import ActivityMeter
 from edgebox.clock import Clock
 from edgebox.config import Config
+from edgebox.desk import Desk
 from edgebox.lan import base_url
 from edgebox.model import CheckIn, CheckInList, Device, Reason, Redeemed, RedeemRequest, SourceKind
-from edgebox.store import Store
+from edgebox.ops.health import Health, look
+from edgebox.store import Store, StoreError
 from edgebox.store.attempts import Sighting
-from edgebox.store.devices import NewDevice
+from edgebox.store.devices import NewDevice, Tally, foreign_repeats, tallies
 from edgebox.store.held import HeldBack, HeldTicket
 from edgebox.store.journal import Conflict
 from edgebox.store.lists import NewList
+from edgebox.store.rates import MinuteCount
 from edgebox.store.redeem import Scan
-from edgebox.store.tickets import Counts
-from edgebox.sync import LinkReport, Report, Sync, Synced, ignore
+from edgebox.store.staff import Deed, Role
+from edgebox.store.tickets import Count, Counts
+from edgebox.sync import LinkReport, ManualRun, Report, Sync, Synced, ignore
 from edgebox.upstream import Closed, Description, Upstream, UpstreamError
 from edgebox.upstream import file as saved_file
 from edgebox.upstream.pretixdroid import PretixdroidUpstream, parse_address
@@ -37,6 +45,8 @@ KEY_CHARACTERS = string.digits + string.ascii_letters
 """The scanner app does not URL-encode its key."""
 KEY_LENGTH = 32
 MIN_KEY_LENGTH = 6
+EVENING = timedelta(hours=8)
+"""How far back the chart of check-ins goes."""
 MAX_KEY_LENGTH = 190
 MAX_NAME_LENGTH = 100
 
@@ -61,6 +71,31 @@ class ListStatus:
     oldest_pending_at: datetime | None
     conflicts: int
     held: HeldBack
+    items: tuple[ItemCount, ...]
+    upstream_total: int | None
+    """How many tickets upstream says that there are; None where it did not yet."""
+    drain_s: float | None
+    """How long pushing what waits will take; None where nothing waits or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCount:
+    """The count of an item, or of one of its variations."""
+
+    name: str
+    is_variation: bool
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """A device with what it has done."""
+
+    device: Device
+    checkins: int
+    refusals: int
+    foreign_repeats: int
+    """Entries that it re-sends for ever although this box does not know the ticket."""
 
 
 class Box:
@@ -79,6 +114,9 @@ class Box:
             self.clock.note_recorded(last)
         self._http = Http(self.clock, config.connect_timeout_s, config.read_timeout_s)
         self.sync = Sync(self.store, self.clock, config, self._connect)
+        self.desk = Desk(self.store, self.sync, self.clock)
+        self.meter = ActivityMeter()
+        self._started_s = time.monotonic()
         self._counts: dict[int, tuple[int, Counts]] = {}
         self.listens_on: tuple[str, int] | None = None
         """(host, port) while the box serves."""
@@ -93,6 +131,7 @@ class Box:
     def redeem(self, device: Device, list_: CheckInList, request: RedeemRequest) -> Redeemed:
         """Decide and record; durable when it returns. Raises Busy, NotWritable, Refused (the list is gone)."""
         scan = Scan(list_.id, device, request, self.clock.stamp(), is_offline=not self.sync.is_online(list_.id))
+        self.meter.scanned(device.name)
         redeemed = self.store.redeemer.redeem(scan)
         if redeemed.verdict.reason is Reason.UNKNOWN_TICKET:
             self.sync.met_unknown(list_.id, request.secret)
@@ -199,6 +238,23 @@ class Box:
         self.sync.remove(list_id)
         log.info("list %d was removed", list_id)
 
+    def pause_list(self, list_id: int, is_paused: bool) -> None:
+        """Stop or go on with the sync of a list; scanning goes on either way. Raises ActionError."""
+        list_ = self.get_list(list_id)
+        if not list_.has_upstream:
+            raise ActionError(f"list {list_id} comes from a file: there is no sync to pause or to go on with")
+        if list_.is_paused == is_paused:
+            return
+        self.store.lists.pause(list_id, is_paused)
+        self.sync.remove(list_id)
+        self.sync.add(self.get_list(list_id))
+        log.info("list %d: its sync is %s", list_id, "paused" if is_paused else "going on")
+
+    def start_sync(self, list_id: int | None = None) -> ManualRun:
+        """Begin to push and pull, one list or all of them; `sync.manual.last` tells how far it is."""
+        lists = (self.get_list(list_id),) if list_id is not None else self.store.lists.all()
+        return self.sync.manual.start([list_.id for list_ in lists])
+
     def status(self) -> list[ListStatus]:
         """How each list stands, in the order in which they were added."""
         return [self._status(list_) for list_ in self.store.lists.all()]
@@ -238,10 +294,25 @@ class Box:
         )
         return self.store.devices.add(new, self.clock.now())
 
+    def device_reports(self) -> list[DeviceReport]:
+        """Every device, revoked ones too, with what it has done."""
+        connection = self.store.reading()
+        counted, foreign = tallies(connection), foreign_repeats(connection)
+        return [
+            DeviceReport(
+                device,
+                counted.get(device.id, Tally()).checkins,
+                counted.get(device.id, Tally()).refusals,
+                foreign.get(device.id, 0),
+            )
+            for device in self.store.devices.all()
+        ]
+
     def revoke_device(self, name: str) -> Device:
         """End a device's access. Raises Refused for an unknown one."""
         device = self.store.devices.named(name)
         self.store.devices.revoke(device.id, self.clock.now())
+        self.meter.forget(device.name)
         log.info("device %d was revoked", device.id)
         return device
 
@@ -281,6 +352,33 @@ class Box:
         kept = self.store.held.reject(self.get_list(list_id))
         log.info("list %d: staff rejected %d withdrawals, %d undone check-ins", list_id, kept.tickets, kept.checkins)
         return kept
+
+    # --- staff --------------------------------------------------------------------------------------------------------
+
+    def set_password(self, role: Role, password: str) -> None:
+        """Set a role's password, whoever asks; its sessions end."""
+        self.store.staff.set_password(role, generate_password_hash(password), code=None)
+
+    def reset_password(self, role: Role) -> str:
+        """Forget a role's password and end its sessions; the code with which a new one can be set."""
+        code = self.store.staff.reset(role)
+        self.did("-", "command line", "reset the password", role)
+        return code
+
+    def did(self, staff_name: str, role: str, action: str, about: str) -> None:
+        """Keep what somebody did. It is done: that the disk has no room for the record of it does not undo it."""
+        try:
+            self.store.staff.did(Deed(self.clock.now(), staff_name, role, action, about))
+        except StoreError as error:
+            log.error("the record of what staff did lacks: %s (%s): %s", action, role, error)
+
+    def checkins_per_minute(self) -> list[MinuteCount]:
+        """The evening so far."""
+        return self.store.rates.per_minute(self.clock.now() - EVENING)
+
+    def health(self) -> Health:
+        """How the machine is."""
+        return look(self.config.data_dir, self._started_s)
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -326,6 +424,9 @@ class Box:
             oldest_pending_at=backlog.oldest_pending_at,
             conflicts=backlog.conflicts,
             held=self.store.held.of(list_),
+            items=tuple(_item_counts(list_, counts)),
+            upstream_total=self.sync.upstream_total(list_.id),
+            drain_s=self.sync.drain_s(list_.id, backlog.pending),
         )
 
 
@@ -335,6 +436,16 @@ def _checked_name(what: str, name: str) -> str:
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME_LENGTH:
         raise ActionError(f"a {what} needs a name of 1 to {MAX_NAME_LENGTH} printable characters; nothing was added")
     return name
+
+
+def _item_counts(list_: CheckInList, counts: Counts) -> Iterator[ItemCount]:
+    for item in list_.catalog.items if list_.catalog else ():
+        if (count := counts.by_item.get(item.id)) is None:
+            continue
+        yield ItemCount(item.name, False, count)
+        for variation in item.variations:
+            if (count := counts.by_variation.get((item.id, variation.id))) is not None:
+                yield ItemCount(variation.name, True, count)
 
 
 def _event_url(url: str) -> str:

@@ -167,6 +167,8 @@ class CheckInList:
     catalog: Catalog | None = None
     """None until upstream was first reached."""
     last_push: dt.datetime | None = None
+    is_paused: bool = False
+    """Sync stops, scanning goes on."""
 
     @property
     def has_upstream(self) -> bool:
@@ -297,6 +299,8 @@ class CheckInState(StrEnum):
     SETTLED = "settled"
     PARKED = "parked"
     DISMISSED = "dismissed"
+    CANCELLED = "cancelled"
+    """Undone by staff before upstream was told: it no longer counts."""
 
 
 class StampKind(StrEnum):
@@ -329,6 +333,7 @@ class CheckIn:
     list_id: int
     ticket_id: int
     device_name: str | None
+    """Of a check-in by hand, the name of who made it."""
     secret: str
     nonce: str
     datetime: dt.datetime
@@ -351,3 +356,5 @@ class CheckIn:
     conflict_opened_at: dt.datetime | None
     conflict_closed_at: dt.datetime | None
     closed_reason: str | None
+    staff_reason: str | None = None
+    """Why somebody forced it by hand."""

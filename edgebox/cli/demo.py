@@ -53,6 +53,7 @@ def demo(context: click.Context, port: str | None, data: Path | None) -> None:
 def welcome(box: Box, upstream: TicketServer) -> None:
     """Print what a visitor needs: addresses, keys, and things to try."""
     from edgebox.demo.event import DEMO_EVENT, DEMO_KEY, DEMO_ORGANIZER, NAMED_TICKETS
+    from edgebox.demo.run import DEMO_PASSWORDS
     from edgebox.devices import pretixdroid
     from edgebox.lan import WILDCARDS
 
@@ -66,6 +67,8 @@ edgebox demo
 The box            {here}{path}  key {DEMO_KEY}
 for phones         {box.base_url()}{path}
 Its ticket server  {upstream.url}{path}  key {upstream.key}
+
+The staff pages    {here}/  password of the lead {DEMO_PASSWORDS["lead"]}, of the gate {DEMO_PASSWORDS["gate"]}
 
 Check somebody in, look somebody up, and see how many are in:
   curl -d secret={NAMED_TICKETS["peter_higgs"]} '{here}{path}redeem/?key={DEMO_KEY}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -53,12 +53,13 @@ def log(
 
     Newest last. It tells why a guest was turned away at 19:42.
     """
+    from edgebox.export import log_row
     from edgebox.store.log import entries
 
     with context.records() as connection:
         found = entries(connection, list_id=list_id, device=device, secret=secret, name=name, since=since)
         if as_json:
-            show.stream_json("attempts", map(_row, found))
+            show.stream_json("attempts", map(log_row, found))
             return
         is_empty = True
         for entry in found:
@@ -73,25 +74,8 @@ def _show(entry: LogEntry, is_secret_shown: bool) -> None:
     who = ", ".join(show.printable(part) for part in (entry.order_code, entry.attendee_name) if part)
     again = f"  {entry.count} times, last {show.moment(entry.last_at.isoformat())}" if entry.count > 1 else ""
     forced = " (forced)" if entry.is_forced else ""
-    repeat = " (repeated)" if entry.is_repeat else ""
+    repeat = " (repeated)" if entry.is_repeat else " (undone)" if entry.is_undone else ""
     click.echo(
         f"{show.moment(entry.at.isoformat())}  {entry.verdict}{forced}{repeat}  {secret}  {who or '-'}  "
         f"{show.printable(entry.device_name or '-')}, {show.printable(entry.list_name)}{again}"
     )
-
-
-def _row(entry: LogEntry) -> dict[str, Any]:
-    return {
-        "at": entry.at.isoformat(),
-        "last_at": entry.last_at.isoformat(),
-        "count": entry.count,
-        "list": entry.list_id,
-        "list_name": entry.list_name,
-        "device": entry.device_name,
-        "secret": entry.secret,
-        "order": entry.order_code,
-        "name": entry.attendee_name,
-        "verdict": entry.verdict,
-        "forced": entry.is_forced,
-        "repeated": entry.is_repeat,
-    }

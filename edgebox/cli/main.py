@@ -24,6 +24,7 @@ from edgebox.cli.export import export
 from edgebox.cli.lists import lists
 from edgebox.cli.log import log
 from edgebox.cli.serve import serve
+from edgebox.cli.staff import staff
 from edgebox.cli.status import status
 from edgebox.cli.sync import sync
 from edgebox.config import ConfigError
@@ -52,7 +53,7 @@ def edgebox(context: click.Context, data: Path | None) -> None:
     context.obj = Context(data or _home(), dict(os.environ))
 
 
-for command in (serve, demo, lists, devices, attention, sync, status, log, export):
+for command in (serve, demo, lists, devices, attention, sync, status, log, export, staff):
     edgebox.add_command(command)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from edgebox.cli.context import Context, pass_context
 from edgebox.config import Config, help_for
+
+if TYPE_CHECKING:
+    from edgebox.box import Box
 
 
 @click.command()
@@ -25,7 +30,21 @@ def serve(context: Context, host: str | None, port: str | None) -> None:
     start_logging(config)
     from edgebox.serving import run_box
 
-    run_box(config, lambda box: click.echo(f"edgebox serves at {box.base_url()}"))
+    run_box(config, _greet)
+
+
+def _greet(box: Box) -> None:
+    """Say where the box is; on a terminal, also the code for the first visit to its pages (no log keeps it)."""
+    click.echo(f"edgebox serves at {box.base_url()}")
+    if not sys.stdout.isatty():
+        return
+    from edgebox.store import NotWritable
+    from edgebox.store.staff import Role
+
+    # A full disk must not keep the box from serving.
+    with contextlib.suppress(NotWritable):
+        if (code := box.store.staff.code(Role.LEAD)) is not None:
+            click.echo(f"Set the lead's password there with this code, which works once: {code}")
 
 
 def start_logging(config: Config) -> None:

@@ -13,6 +13,7 @@ from edgebox.devices import pretixdroid
 from edgebox.model import CheckIn, CheckInList, Device
 from edgebox.store import StoreError
 from edgebox.store.devices import foreign_repeats
+from edgebox.store.staff import Role
 from edgebox.sync import Progress
 from edgebox.upstream import UpstreamError
 
@@ -141,6 +142,9 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "attention.accept": lambda box, list_id: asdict(box.accept_held(list_id)),
     "attention.reject": lambda box, list_id: asdict(box.reject_held(list_id)),
     "sync": _sync,
+    "staff.code": lambda box: {"code": box.store.staff.code(Role.LEAD)},
+    "staff.reset": lambda box, role: {"code": box.reset_password(Role(role)), "address": box.base_url()},
+    "staff.set_password": lambda box, role, password: box.set_password(Role(role), password),
 }
 
 

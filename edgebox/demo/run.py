@@ -28,6 +28,7 @@ from edgebox.demo.event import DEMO_EVENT, DEMO_KEY, DEMO_ORGANIZER, demo_event
 from edgebox.serving import run_box, stop_on_signals
 
 SCANNER = "demo scanner"
+DEMO_PASSWORDS = {"lead": "demo-lead", "gate": "demo-gate"}
 UPSTREAM_DEVICE = "demo box"
 UPSTREAM_STARTS_WITHIN_S = 30.0
 UPSTREAM_STOPS_WITHIN_S = 10.0
@@ -70,6 +71,8 @@ def _set_up_box(config: Config, upstream: TicketServer) -> None:
         call(config, "lists.add", {"url": url, "key": upstream.key, "name": None, "separate": False})
     if not call(config, "devices", {})["devices"]:
         _add_device(config, SCANNER, DEMO_KEY)
+    for role, password in DEMO_PASSWORDS.items():
+        call(config, "staff.set_password", {"role": role, "password": password})
     call(config, "sync", {"list_id": None})
 
 

@@ -7,21 +7,28 @@ recorded is on the disk when it returns.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
 from edgebox.store import migrations
 from edgebox.store.attempts import Attempts
+from edgebox.store.claims import Claims
 from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect, reading
 from edgebox.store.devices import Devices
 from edgebox.store.held import Held
 from edgebox.store.journal import Journal
 from edgebox.store.lists import Lists
+from edgebox.store.notes import Notes
 from edgebox.store.numbers import Numbers
+from edgebox.store.rates import Rates
 from edgebox.store.readers import Readers
 from edgebox.store.redeem import Redeemer
+from edgebox.store.runs import Runs
 from edgebox.store.snapshots import Snapshots
+from edgebox.store.staff import Staff
 from edgebox.store.tickets import Tickets
 from edgebox.store.writer import Writer
 
@@ -30,6 +37,9 @@ __all__ = ["Busy", "NotWritable", "Refused", "Store", "StoreError", "open_for_re
 PROBE_EVERY_S = 30.0
 """A commit within this time says that the disk can be written; only without one does a probe write."""
 
+ROOM_FOR_SCANNING_BYTES = 100_000_000
+"""What a copy of the database must leave free."""
+
 
 class Store:
     """The box's memory. Open until `close()`; one at a time for a data directory (the caller holds its lock)."""
@@ -37,7 +47,8 @@ class Store:
     def __init__(
         self, data_dir: Path, *, attempts_max_age_days: float = 30.0, attempts_max_count: int = 500_000
     ) -> None:
-        path = data_dir / DATABASE_NAME
+        self._path = path = data_dir / DATABASE_NAME
+        self._copying = threading.Lock()
         try:
             # Keys and names are in it: nobody else may read it, nor the files that SQLite makes beside it (same mode).
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -53,15 +64,20 @@ class Store:
             self.lists = Lists(connection, self._readers, self._writer)
             self.devices = Devices(connection, self._writer, self.attempts)
             self.numbers = Numbers(connection)
+            claims = Claims(connection)
         except sqlite3.Error as error:
             raise StoreError(f"the database {path} cannot be used ({error}); it was left as it is") from error
         finally:
             connection.close()
         self.tickets = Tickets(self._readers)
-        self.journal = Journal(self._readers, self._writer, self.lists, self.numbers)
+        self.journal = Journal(self._readers, self._writer, self.lists, self.numbers, claims)
         self.held = Held(self._readers, self._writer, self.lists)
         self.snapshots = Snapshots(self._readers, self._writer, self.lists, self.numbers)
         self.redeemer = Redeemer(self._writer, self.lists, self.numbers, self.attempts)
+        self.staff = Staff(self._readers, self._writer)
+        self.notes = Notes(self._readers, self._writer)
+        self.runs = Runs(self._readers, self._writer)
+        self.rates = Rates(self._readers)
         self._writer.on_reopen = self._reload
         self._writer.start()
 
@@ -75,6 +91,42 @@ class Store:
         if self._writer.failure is None and last_s is not None and time.monotonic() - last_s < PROBE_EVERY_S:
             return None
         return self._writer.probe(PROBE_EVERY_S)
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy of the whole database in a new file with mode 0600, checked before it counts.
+
+        With it nobody can forge a session: what those are signed with is not in it. One at a time; scanning goes on
+        meanwhile, so there must be room for both. Raises Refused, or StoreError when it cannot be made or is not whole.
+        """
+        if not self._copying.acquire(blocking=False):
+            raise Refused("a copy is being made already; wait for that one")
+        try:
+            size_bytes = sum(file.stat().st_size for file in self._path.parent.glob(f"{self._path.name}*"))
+            if shutil.disk_usage(path.parent).free < size_bytes + ROOM_FOR_SCANNING_BYTES:
+                raise Refused("there is too little room for a copy: scanning could stop for it; nothing was copied")
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            self._copy(path)
+        except OSError as error:
+            raise StoreError(f"the copy could not be made ({error.strerror}); the box itself is unharmed") from error
+        finally:
+            self._copying.release()
+
+    def _copy(self, path: Path) -> None:
+        copy = sqlite3.connect(path, isolation_level=None)
+        try:
+            with self._readers.reading() as connection:
+                connection.backup(copy)
+            # A copy that stands alone: no file beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("PRAGMA secure_delete = ON")
+            copy.execute("DELETE FROM own_secret")
+            found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+        except sqlite3.Error as error:
+            raise StoreError(f"the copy could not be made ({error}); the box itself is unharmed") from error
+        finally:
+            copy.close()
+        if found != "ok":
+            raise StoreError(f"the copy is not whole ({found}); the box itself is unharmed")
 
     def close(self) -> None:
         """Write what waits and close the database; no other thread may be reading."""

@@ -33,7 +33,7 @@ class Attempt:
     """A redeem that added no row to the journal."""
 
     list_id: int
-    device_id: int
+    device_id: int | None
     ticket_id: int | None
     secret: str
     nonce: str
@@ -41,6 +41,8 @@ class Attempt:
     """`ok` for a repeat of a check-in's nonce, else the true reason of the refusal."""
     is_forced: bool
     at: datetime
+    staff_name: str | None = None
+    """Who did it by hand, where it was no device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +161,12 @@ def _write(connection: Connection, attempt: Attempt) -> None:
         if raised.rowcount:
             return
     connection.execute(
-        "INSERT INTO attempt (list_id, device_id, ticket_id, secret, nonce, verdict, is_forced, at, last_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO attempt (list_id, device_id, staff_name, ticket_id, secret, nonce, verdict, is_forced, at,"
+        " last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             attempt.list_id,
             attempt.device_id,
+            attempt.staff_name,
             attempt.ticket_id,
             attempt.secret,
             attempt.nonce,

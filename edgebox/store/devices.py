@@ -117,6 +117,42 @@ class Devices:
         self._writer.after_commit(lambda: self.reload(connection))
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a device has done so far."""
+
+    checkins: int = 0
+    refusals: int = 0
+
+
+def tallies(connection: Connection) -> dict[int, Tally]:
+    """By device: how many check-ins, without those that were undone, and how many refusals are on record."""
+    with reading(connection):
+        checkins = dict(
+            tuple(row)
+            for row in connection.execute(
+                "SELECT device_id, count(*) FROM checkin WHERE device_id IS NOT NULL GROUP BY device_id"
+            )
+        )
+        undone = connection.execute(
+            "SELECT device_id, count(*) FROM cancellation JOIN checkin ON checkin.id = checkin_id"
+            " WHERE device_id IS NOT NULL GROUP BY device_id"
+        )
+        for device_id, count in undone:
+            checkins[device_id] -= count
+        refusals = dict(
+            tuple(row)
+            for row in connection.execute(
+                "SELECT device_id, sum(count) FROM attempt WHERE verdict <> 'ok' AND device_id IS NOT NULL"
+                " GROUP BY device_id"
+            )
+        )
+    return {
+        device_id: Tally(checkins.get(device_id, 0), refusals.get(device_id, 0))
+        for device_id in checkins.keys() | refusals.keys()
+    }
+
+
 def foreign_repeats(connection: Connection) -> dict[int, int]:
     """By device: entries that it sends again and again although this box does not know the ticket.
 

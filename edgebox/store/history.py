@@ -67,8 +67,9 @@ def history_of(connection: Connection, list_: CheckInList, ticket: Ticket) -> tu
         (ticket.told, list_.id, ticket.id, ticket.source_id),
     ).fetchone()
     own = connection.execute(
-        "SELECT datetime, settled_number, is_forced, device.name FROM checkin LEFT JOIN device ON device.id = device_id"
-        " WHERE ticket_id = ? AND list_id = ? ORDER BY checkin.id",
+        "SELECT datetime, settled_number, is_forced, coalesce(device.name, staff_name) AS name"
+        " FROM checkin LEFT JOIN device ON device.id = device_id"
+        " WHERE ticket_id = ? AND list_id = ? AND state <> 'cancelled' ORDER BY checkin.id",
         (ticket.id, list_.id),
     ).fetchall()
 
@@ -105,7 +106,8 @@ def earlier_answers(connection: Connection, list_: CheckInList, secret: str) -> 
     """The answers of each earlier check-in of this ticket that had some, on whichever list of the event."""
     rows = connection.execute(
         "SELECT answers FROM checkin JOIN list ON list.id = list_id"
-        " WHERE secret = ? AND organizer = ? AND event = ? AND answers <> '{}' ORDER BY checkin.id",
+        " WHERE secret = ? AND organizer = ? AND event = ? AND answers <> '{}' AND state <> 'cancelled'"
+        " ORDER BY checkin.id",
         (secret, list_.organizer, list_.event),
     )
     return tuple(answers_from_json(row["answers"]) for row in rows)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from edgebox.instants import from_text, to_text
 from edgebox.model import CheckIn, CheckInState, ConflictReason, StampKind
+from edgebox.store.claims import Claims
 from edgebox.store.db import Connection, Refused, Row, reading
 from edgebox.store.history import answers_from_json
 from edgebox.store.lists import Lists
@@ -20,7 +21,7 @@ from edgebox.store.writer import Writer
 
 _DOUBTFUL_TIMES = frozenset({ConflictReason.CLOCK_UNTRUSTED, ConflictReason.DATETIME_IMPLAUSIBLE})
 
-_COLUMNS = "SELECT checkin.*, device.name AS device_name"
+_COLUMNS = "SELECT checkin.*, coalesce(device.name, checkin.staff_name) AS device_name"
 _DEVICE = "LEFT JOIN device ON device.id = checkin.device_id"
 _SELECT = f"{_COLUMNS} FROM checkin {_DEVICE}"
 
@@ -36,6 +37,16 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancellation:
+    """An undo: who, when and why."""
+
+    checkin_id: int
+    at: datetime
+    staff_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """What of a list is on its way upstream."""
 
@@ -47,7 +58,8 @@ class Backlog:
 class Journal:
     """Reads and moves check-ins. Recording them is `store.redeem`."""
 
-    def __init__(self, readers: Readers, writer: Writer, lists: Lists, numbers: Numbers) -> None:
+    def __init__(self, readers: Readers, writer: Writer, lists: Lists, numbers: Numbers, claims: Claims) -> None:
+        self.claims = claims
         self._readers = readers
         self._writer = writer
         self._lists = lists
@@ -71,15 +83,19 @@ class Journal:
     def backlog(self, list_id: int) -> Backlog:
         """How much waits, and since when."""
         with self._readers.reading() as connection:
-            pending, oldest = connection.execute(
-                "SELECT count(*), min(received_at) FROM checkin WHERE list_id = ? AND state = 'pending'", (list_id,)
+            pending = connection.execute(
+                "SELECT count(*) FROM checkin WHERE list_id = ? AND state = 'pending'", (list_id,)
+            ).fetchone()[0]
+            oldest = connection.execute(
+                "SELECT received_at FROM checkin WHERE list_id = ? AND state = 'pending' ORDER BY id LIMIT 1",
+                (list_id,),
             ).fetchone()
             conflicts = connection.execute(
                 "SELECT count(*) FROM checkin"
                 " WHERE list_id = ? AND conflict IS NOT NULL AND conflict_closed_at IS NULL",
                 (list_id,),
             ).fetchone()[0]
-        return Backlog(pending, conflicts, from_text(oldest) if oldest else None)
+        return Backlog(pending, conflicts, from_text(oldest[0]) if oldest else None)
 
     def settle(
         self, checkin: CheckIn, at: datetime, *, conflict: ConflictReason | None = None, note: str | None = None
@@ -107,6 +123,7 @@ class Journal:
                     (to_text(at), checkin.id),
                 )
             self._lists.pushed(connection, checkin.list_id, at)
+            self._writer.after_commit(lambda: self.claims.settled(checkin.id))
 
         self._writer.write(job)
 
@@ -130,6 +147,76 @@ class Journal:
                 open_conflict(connection, checkin.id, reason, note, at)
 
         self._writer.write(job)
+
+    def undo(self, checkin_id: int, staff_name: str, reason: str, at: datetime) -> CheckIn:
+        """Cancel a check-in that upstream was not told of: it no longer counts, and is never pushed.
+
+        Raises Refused when upstream may know of it already, or when there is nothing to undo.
+        """
+        was_taken_back = False
+
+        def job(connection: Connection) -> CheckIn:
+            nonlocal was_taken_back
+            checkin = _get(connection, checkin_id)
+            list_ = self._lists.get(checkin.list_id)
+            if list_ is None:
+                raise Refused("the list of this check-in was removed from the box; nothing was undone")
+            # One on a list from a file is settled at once, and nobody else was told of it.
+            if checkin.state is not (CheckInState.PENDING if list_.has_upstream else CheckInState.SETTLED):
+                raise Refused(f"this check-in is {checkin.state}: it cannot be undone here; nothing was undone")
+            if list_.has_upstream:
+                was_taken_back = self.claims.take_back(checkin_id)
+                if not was_taken_back:
+                    raise Refused(
+                        "upstream may know of this check-in already; nothing was undone: delete it there, and the box "
+                        "follows with its next pull"
+                    )
+            connection.execute(
+                "INSERT INTO cancellation (checkin_id, at, staff_name, reason) VALUES (?, ?, ?, ?)",
+                (checkin_id, to_text(at), staff_name, reason),
+            )
+            connection.execute(
+                "UPDATE checkin SET state = 'cancelled', settled_number = NULL, settled_at = NULL WHERE id = ?",
+                (checkin_id,),
+            )
+            connection.execute(
+                "UPDATE checkin SET conflict_closed_at = ?, closed_reason = 'undone'"
+                " WHERE id = ? AND conflict IS NOT NULL AND conflict_closed_at IS NULL",
+                (to_text(at), checkin_id),
+            )
+            self._lists.touch(checkin.list_id)
+            return checkin
+
+        try:
+            return self._writer.write(job)
+        except BaseException:
+            if was_taken_back:
+                self.claims.give_back(checkin_id)
+            raise
+
+    def is_undoable(self, checkin: CheckIn) -> bool:
+        """Whether `undo` would undo it right now."""
+        list_ = self._lists.get(checkin.list_id)
+        if list_ is None or not list_.has_upstream:
+            return list_ is not None and checkin.state is CheckInState.SETTLED
+        return checkin.state is CheckInState.PENDING and not self.claims.may_be_told(checkin.id)
+
+    def of_ticket(self, ticket_id: int) -> list[CheckIn]:
+        """A ticket's check-ins, undone ones too, oldest first."""
+        with self._readers.reading() as connection:
+            rows = connection.execute(f"{_SELECT} WHERE ticket_id = ? ORDER BY checkin.id", (ticket_id,))
+            return [_checkin(row) for row in rows]
+
+    def cancellations(self, ticket_id: int) -> list[Cancellation]:
+        """What was undone of a ticket, oldest first."""
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                "SELECT checkin_id, at AS cancelled_at, cancellation.staff_name AS cancelled_by,"
+                " reason AS cancelled_reason FROM checkin JOIN cancellation ON checkin.id = checkin_id"
+                " WHERE ticket_id = ? ORDER BY checkin_id",
+                (ticket_id,),
+            )
+            return [cancellation for row in rows if (cancellation := _cancellation(row))]
 
     # --- for the clock ------------------------------------------------------------------------------------------------
 
@@ -261,21 +348,32 @@ class ExportedCheckIn:
     attendee_name: str | None
     item_id: int
     catalog: str | None
+    cancellation: Cancellation | None
+    """Where staff undid it."""
 
 
 def export(connection: Connection, list_id: int | None = None) -> Iterator[ExportedCheckIn]:
     """The whole journal in the store's order, removed lists included; streams."""
     with reading(connection):
         rows = connection.execute(
-            "SELECT checkin.*, device.name AS device_name, order_code, attendee_name, item_id, list.name AS list_name,"
-            " source.catalog FROM checkin LEFT JOIN device ON device.id = device_id"
+            f"{_COLUMNS}, order_code, attendee_name, item_id, list.name AS list_name,"
+            " source.catalog, cancellation.checkin_id, cancellation.at AS cancelled_at,"
+            " cancellation.staff_name AS cancelled_by, cancellation.reason AS cancelled_reason"
+            " FROM checkin LEFT JOIN device ON device.id = device_id"
             " JOIN ticket ON ticket.id = ticket_id JOIN list ON list.id = checkin.list_id"
-            " JOIN source ON source.id = list.source_id WHERE ? IS NULL OR checkin.list_id = ? ORDER BY checkin.id",
+            " JOIN source ON source.id = list.source_id LEFT JOIN cancellation ON cancellation.checkin_id = checkin.id"
+            " WHERE ? IS NULL OR checkin.list_id = ? ORDER BY checkin.id",
             (list_id, list_id),
         )
         for row in rows:
             yield ExportedCheckIn(
-                _checkin(row), row["list_name"], row["order_code"], row["attendee_name"], row["item_id"], row["catalog"]
+                checkin=_checkin(row),
+                list_name=row["list_name"],
+                order_code=row["order_code"],
+                attendee_name=row["attendee_name"],
+                item_id=row["item_id"],
+                catalog=row["catalog"],
+                cancellation=_cancellation(row),
             )
 
 
@@ -284,6 +382,13 @@ def _get(connection: Connection, checkin_id: int) -> CheckIn:
     if row is None:
         raise Refused(f"there is no check-in {checkin_id} (edgebox attention shows the open ones)")
     return _checkin(row)
+
+
+def _cancellation(row: Row) -> Cancellation | None:
+    if row["checkin_id"] is None:
+        return None
+    at = from_text(row["cancelled_at"])
+    return Cancellation(row["checkin_id"], at, row["cancelled_by"], row["cancelled_reason"])
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -316,4 +421,5 @@ def _checkin(row: Row) -> CheckIn:
         conflict_opened_at=_instant(row["conflict_opened_at"]),
         conflict_closed_at=_instant(row["conflict_closed_at"]),
         closed_reason=row["closed_reason"],
+        staff_reason=row["staff_reason"],
     )

@@ -124,6 +124,15 @@ class Lists:
 
         self._writer.write(job)
 
+    def pause(self, list_id: int, is_paused: bool) -> None:
+        """Stop or go on with the sync of a list."""
+
+        def job(connection: Connection) -> None:
+            connection.execute("UPDATE list SET is_paused = ? WHERE id = ?", (is_paused, list_id))
+            self._reload_after_commit(connection)
+
+        self._writer.write(job)
+
     def pushed(self, connection: Connection, list_id: int, at: datetime) -> None:
         """Within a job: note that upstream took a check-in of the list."""
         connection.execute("UPDATE list SET last_push = ? WHERE id = ?", (to_text(at), list_id))
@@ -219,4 +228,5 @@ def _list(row: Row) -> CheckInList:
         name=row["name"],
         catalog=catalog_from_json(row["catalog"]) if row["catalog"] else None,
         last_push=from_text(row["last_push"]) if row["last_push"] else None,
+        is_paused=bool(row["is_paused"]),
     )

@@ -10,19 +10,24 @@ from edgebox.instants import from_text, to_text
 from edgebox.store.db import Connection, reading
 from edgebox.store.folding import fold
 
+_DEVICE = "coalesce(device.name, entry.staff_name)"
 _NAMES = (
-    "entry.list_id, list.name AS list_name, device.name AS device_name, entry.secret, order_code, attendee_name,"
-    " entry.is_forced"
+    f"entry.list_id, list.name AS list_name, {_DEVICE} AS device_name, entry.ticket_id, entry.secret, order_code,"
+    " attendee_name, entry.is_forced"
 )
 _JOINS = (
-    "JOIN list ON list.id = entry.list_id LEFT JOIN device ON device.id = entry.device_id"
+    # Not the other way round: the attempts are read in the order of time, however few the lists are.
+    "CROSS JOIN list ON list.id = entry.list_id LEFT JOIN device ON device.id = entry.device_id"
     " LEFT JOIN ticket ON ticket.id = entry.ticket_id"
 )
 _JOURNAL = (
     "SELECT received_at AS at, received_at AS last_at, 1 AS count, 'ok' AS verdict, 0 AS is_repeat,"
-    f" {_NAMES} FROM checkin AS entry {_JOINS}"
+    f" state = 'cancelled' AS is_undone, {_NAMES} FROM checkin AS entry {_JOINS}"
 )
-_ATTEMPTS = f"SELECT at, last_at, count, verdict, verdict = 'ok' AS is_repeat, {_NAMES} FROM attempt AS entry {_JOINS}"
+_ATTEMPTS = (
+    "SELECT at, last_at, count, verdict, verdict = 'ok' AS is_repeat, 0 AS is_undone,"
+    f" {_NAMES} FROM attempt AS entry {_JOINS}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +40,16 @@ class LogEntry:
     list_id: int
     list_name: str
     device_name: str | None
+    """Of an attempt by hand, the name of who made it."""
+    ticket_id: int | None
     secret: str
     order_code: str | None
     attendee_name: str | None
     verdict: str
     is_forced: bool
     is_repeat: bool
+    is_undone: bool
+    """A check-in that staff undid."""
 
 
 def entries(
@@ -51,15 +60,16 @@ def entries(
     secret: str | None = None,
     name: str | None = None,
     since: datetime | None = None,
+    is_newest_first: bool = False,
 ) -> Iterator[LogEntry]:
-    """The attempts that fit all that is asked for, newest last; streams."""
+    """The attempts that fit all that is asked for, newest last unless `is_newest_first`; streams."""
     conditions: list[str] = []
     parameters: dict[str, object] = {}
     if list_id is not None:
-        conditions.append("entry.list_id = :list_id")
+        conditions.append("+entry.list_id = :list_id")  # no index but that of the time
         parameters["list_id"] = list_id
     if device is not None:
-        conditions.append("device.name = :device")
+        conditions.append(f"{_DEVICE} = :device")
         parameters["device"] = device
     if secret is not None:
         conditions.append("entry.secret = :secret")
@@ -71,8 +81,9 @@ def entries(
         conditions.append("instr(ticket.folded_name, :name)")
         parameters["name"] = fold(name)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = "ORDER BY at DESC" if is_newest_first else "ORDER BY at"
     with reading(connection):
-        rows = connection.execute(f"{_JOURNAL} {where} UNION ALL {_ATTEMPTS} {where} ORDER BY at", parameters)
+        rows = connection.execute(f"{_JOURNAL} {where} UNION ALL {_ATTEMPTS} {where} {order}", parameters)
         for row in rows:
             yield LogEntry(
                 at=from_text(row["at"]),
@@ -81,10 +92,12 @@ def entries(
                 list_id=row["list_id"],
                 list_name=row["list_name"],
                 device_name=row["device_name"],
+                ticket_id=row["ticket_id"],
                 secret=row["secret"],
                 order_code=row["order_code"],
                 attendee_name=row["attendee_name"],
                 verdict=row["verdict"],
                 is_forced=bool(row["is_forced"]),
                 is_repeat=bool(row["is_repeat"]),
+                is_undone=bool(row["is_undone"]),
             )

@@ -38,11 +38,18 @@ class Scan:
     """A redeem as it arrived: who asks, on which list, what, and when by the box's clock."""
 
     list_id: int
-    device: Device
+    device: Device | None
+    """None: somebody does it by hand."""
     request: RedeemRequest
     stamp: Stamp
     is_offline: bool
     """The list's state was not `online` when it arrived."""
+    staff_name: str | None = None
+    staff_reason: str | None = None
+
+    @property
+    def device_id(self) -> int | None:
+        return self.device.id if self.device else None
 
 
 class Redeemer:
@@ -86,12 +93,12 @@ class Redeemer:
         is_settled = state is CheckInState.SETTLED
         checkin_id = connection.execute(
             "INSERT INTO checkin (list_id, ticket_id, device_id, secret, nonce, datetime, stamp, received_at, boot_id,"
-            " boottime_s, is_forced, is_offline, ignores_unpaid, answers, state, settled_number, settled_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " boottime_s, is_forced, is_offline, ignores_unpaid, answers, state, settled_number, settled_at,"
+            " staff_name, staff_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 list_.id,
                 ticket.id,
-                scan.device.id,
+                scan.device_id,
                 ticket.data.secret,
                 request.nonce or random_text.token_hex(16),
                 to_text(request.datetime or stamp.at),
@@ -106,6 +113,8 @@ class Redeemer:
                 state,
                 self._numbers.take(connection) if is_settled else None,
                 at if is_settled else None,
+                scan.staff_name,
+                scan.staff_reason,
             ),
         ).lastrowid
         assert checkin_id is not None
@@ -125,7 +134,7 @@ def _facts(connection: Connection, list_: CheckInList, scan: Scan) -> Facts:
     return Facts(
         request=scan.request,
         ticket=ticket,
-        item_is_for_device=scan.device.may_scan(ticket.data.item_id),
+        item_is_for_device=scan.device is None or scan.device.may_scan(ticket.data.item_id),
         is_repeat=bool(nonce) and history.has_nonce(connection, list_.id, ticket.id, nonce or ""),
         history=history.history_of(connection, list_, ticket),
         questions=questions,
@@ -136,13 +145,14 @@ def _facts(connection: Connection, list_: CheckInList, scan: Scan) -> Facts:
 def _attempt(scan: Scan, ticket: Ticket | None, verdict: Verdict) -> Attempt:
     return Attempt(
         list_id=scan.list_id,
-        device_id=scan.device.id,
+        device_id=scan.device_id,
         ticket_id=ticket.id if ticket else None,
         secret=scan.request.secret,
         nonce=scan.request.nonce or "",
         verdict=verdict.reason.value if verdict.reason else "ok",
         is_forced=scan.request.is_forced,
         at=scan.stamp.at,
+        staff_name=scan.staff_name,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from edgebox.model import CheckInList, Ticket
+from edgebox.model import CheckInList, PastCheckIn, Ticket
 from edgebox.store.db import Connection
 from edgebox.store.folding import fold
 from edgebox.store.history import TICKET_COLUMNS, find, history_of, ticket_from
@@ -22,7 +22,9 @@ SETTLED_NOW = (
 )
 """Tickets that are in on a list as far as upstream knows; the rule itself is in `store.history`."""
 
-IN_NOW = SETTLED_NOW + " UNION SELECT ticket_id FROM checkin WHERE list_id = :list AND settled_number IS NULL"
+IN_NOW = SETTLED_NOW + (
+    " UNION SELECT ticket_id FROM checkin WHERE list_id = :list AND settled_number IS NULL AND state <> 'cancelled'"
+)
 """Tickets with a history on a list."""
 
 
@@ -63,13 +65,31 @@ class Tickets:
             ticket = find(connection, list_.source.id, secret)
             return Found(ticket, bool(history_of(connection, list_, ticket))) if ticket else None
 
+    def get(self, list_: CheckInList, ticket_id: int) -> tuple[Ticket, tuple[PastCheckIn, ...]] | None:
+        """A ticket of the list's source with its history on the list; None where the list has no such ticket."""
+        with self._readers.reading() as connection:
+            row = connection.execute(
+                f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id = ? AND source_id = ?", (ticket_id, list_.source.id)
+            ).fetchone()
+            if row is None:
+                return None
+            ticket = ticket_from(row)
+            return ticket, history_of(connection, list_, ticket)
+
     def search(
-        self, list_: CheckInList, query: str, *, item_ids: frozenset[int] | None, by_name: bool, limit: int
+        self,
+        list_: CheckInList,
+        query: str,
+        *,
+        item_ids: frozenset[int] | None,
+        by_name: bool,
+        limit: int,
+        withdrawn_too: bool = False,
     ) -> list[Found]:
         """Tickets whose secret or order code starts with the query, or whose name contains it.
 
-        Case and accents do not matter. Withdrawn tickets and items other than `item_ids` are left out; without
-        `by_name` only the start of the secret counts.
+        Case and accents do not matter. Items other than `item_ids` are left out, and withdrawn tickets unless
+        `withdrawn_too`; without `by_name` only the start of the secret counts.
         """
         folded = fold(query)
         if not folded.strip():
@@ -83,7 +103,7 @@ class Tickets:
         with self._readers.reading() as connection:
             rows = connection.execute(
                 f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id IN ({' UNION '.join(ways)})"
-                " AND +source_id = :source AND is_withdrawn = 0"  # no index but that of the ids
+                " AND +source_id = :source AND is_withdrawn <= :withdrawn"  # no index but that of the ids
                 " AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
                 " ORDER BY attendee_name IS NULL, folded_name, id LIMIT :limit",
                 {
@@ -93,6 +113,7 @@ class Tickets:
                     "phrase": '"' + folded.replace('"', '""') + '"',
                     "items": None if item_ids is None else json.dumps(sorted(item_ids)),
                     "limit": limit,
+                    "withdrawn": withdrawn_too,
                 },
             ).fetchall()
             tickets = [ticket_from(row) for row in rows]

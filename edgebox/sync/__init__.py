@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edgebox.clock import Clock
 from edgebox.config import Config
@@ -13,6 +12,8 @@ from edgebox.model import CheckInList
 from edgebox.store import Store, StoreError
 from edgebox.sync.line import Line, Progress, Report, ignore
 from edgebox.sync.link import LinkReport, UpstreamState
+from edgebox.sync.manual import ManualRun, ManualSync
+from edgebox.sync.outcome import Synced
 from edgebox.sync.push import Pushed
 from edgebox.sync.schedule import Schedule
 from edgebox.upstream import Upstream, UpstreamError
@@ -23,21 +24,7 @@ STOP_WITHIN_S = 3.0
 """What is under way has so long to end once it was told to. What waits for a name server or a connection cannot be
 told; it will not touch the store any more."""
 
-__all__ = ["LinkReport", "Progress", "Report", "Sync", "Synced", "UpstreamState", "ignore"]
-
-
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """What a sync of one list came to; `problem` is None when all went well."""
-
-    list_id: int
-    pushed: int
-    parked: int
-    pulled: int
-    changed: int
-    held_tickets: int
-    held_checkins: int
-    problem: str | None
+__all__ = ["LinkReport", "ManualRun", "Progress", "Report", "Sync", "Synced", "UpstreamState", "ignore"]
 
 
 class Sync:
@@ -55,6 +42,7 @@ class Sync:
         self._connect = connect
         self._lines: dict[int, Line] = {}
         self._schedule: Schedule | None = None
+        self.manual = ManualSync(clock.now, self.now)
         for list_ in store.lists.all():
             self.add(list_)
 
@@ -82,9 +70,9 @@ class Sync:
                 log.warning("list %d: something is still under way; the box does not wait for it", line.list_id)
 
     def add(self, list_: CheckInList) -> None:
-        """Look after a list."""
+        """Look after a list, unless it is paused."""
         upstream = self._connect(list_)
-        if upstream is None:
+        if upstream is None or list_.is_paused:
             return
         self._lines[list_.id] = line = Line(list_.id, upstream, self._store, self._clock, self._config)
         if self._schedule is not None:
@@ -99,8 +87,23 @@ class Sync:
 
     def report(self, list_id: int) -> LinkReport:
         """The state of a list's upstream, in words."""
+        if line := self._lines.get(list_id):
+            return line.link.report()
+        list_ = self._store.lists.get(list_id)
+        is_paused = list_ is not None and list_.is_paused
+        return LinkReport(UpstreamState.PAUSED if is_paused else UpstreamState.FILE, None, "")
+
+    def upstream_total(self, list_id: int) -> int | None:
+        """How many tickets upstream says that the list has; None where it did not say so yet."""
         line = self._lines.get(list_id)
-        return line.link.report() if line else LinkReport(UpstreamState.FILE, None, "")
+        return line.upstream_total if line else None
+
+    def drain_s(self, list_id: int, pending: int) -> float | None:
+        """How long pushing so many check-ins will take at the rate of the last push; None where nobody knows."""
+        line = self._lines.get(list_id)
+        if line is None or not line.link.is_online() or not line.push_rate or not pending:
+            return None
+        return pending / line.push_rate
 
     def is_online(self, list_id: int) -> bool:
         """Whether a scan on this list counts as decided online."""
@@ -122,7 +125,8 @@ class Sync:
         """Push and pull one list now, whatever the schedule says. Never raises for what upstream does."""
         line = self._lines.get(list_id)
         if line is None:
-            return Synced(list_id, 0, 0, 0, 0, 0, 0, None)
+            is_paused = self.report(list_id).state is UpstreamState.PAUSED
+            return Synced(list_id, problem="its sync is paused" if is_paused else None)
         problems = []
         pulled = changed = tickets = checkins = 0
         pushed = Pushed()

@@ -17,6 +17,7 @@ from edgebox.sync.link import Backoff, Link
 from edgebox.sync.lookup import Lookups
 from edgebox.sync.pull import learn, pull
 from edgebox.sync.push import Pushed, Pusher, Trouble
+from edgebox.sync.record import RunRecord
 from edgebox.upstream import Unreachable, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ PULL_REST_FACTOR = 10
 """The next whole snapshot waits at least this many times as long as the last one took: it costs upstream dearly."""
 BROKEN_PULL_REST_MAX_S = 60.0
 """The same for one that broke, but never longer than this: the box still lacks what it would have brought."""
+ENOUGH_FOR_A_RATE = 10
+"""Check-ins that a push must have settled to say how fast it is."""
 AGAIN_WHEN_STALE_S = 15.0
 """A download that a cache served is asked for again once the cache must have let go of it."""
 
@@ -84,6 +87,11 @@ class Line:
         self._idle = threading.Condition()
         self._active = 0
         self._is_closed = False
+        self.upstream_total: int | None = None
+        """How many tickets upstream says that the list has."""
+        self.push_rate = 0.0
+        """Check-ins a second, in the last push of more than a few."""
+        self._runs = RunRecord(list_id, store, clock, monotonic)
         self.on_back: Callable[[], None] = lambda: None
         """Called when upstream answers after it had not."""
         self.on_lost: Callable[[], None] = lambda: None
@@ -117,14 +125,22 @@ class Line:
 
         with self._pushing, self._attempt("push", self._push_backoff):
             total = self._store.journal.backlog(self.list_id).pending
+            began_s = self._monotonic()
             try:
                 self._pusher.run(pushed, progress=step, retry_all=retry_all)
+            except UpstreamError:
+                self._runs.broke_off(pushed.settled + pushed.parked, self._monotonic() - began_s)
+                raise
             finally:
                 if pushed.settled or pushed.parked:
                     log.info(
                         "list %d: pushed %d check-ins, %d of them conflicts; %d parked",
                         self.list_id, pushed.settled, pushed.conflicts, pushed.parked,
                     )  # fmt: skip
+            took_s = self._monotonic() - began_s
+            if pushed.settled >= ENOUGH_FOR_A_RATE and took_s > 0:
+                self.push_rate = pushed.settled / took_s
+            self._runs.pushed(pushed, took_s)
         return pushed
 
     def pull(self, report: Report = ignore) -> Taken:
@@ -137,6 +153,7 @@ class Line:
         with self._pulling, self._attempt("pull", self._pull_backoff):
             description = self._upstream.describe()
             self._heard()
+            self.upstream_total = description.tickets_total
             list_ = self._store.lists.get(self.list_id)
             expected = self._store.tickets.held(list_) if list_ else 0
             began_s = self._monotonic()
@@ -150,6 +167,7 @@ class Line:
             finally:
                 now_s = self._monotonic()
                 self._pull_rested_s = now_s + min(PULL_REST_FACTOR * (now_s - began_s), rest_max_s)
+        self._runs.pulled(taken, now_s - began_s)
         return taken
 
     def probe(self) -> None:
@@ -208,6 +226,7 @@ class Line:
     def _probe(self) -> None:
         description = self._upstream.describe()
         self._heard()
+        self.upstream_total = description.tickets_total
         learn(self.list_id, description, self._store)
 
     def _heard(self) -> None:
@@ -250,4 +269,5 @@ class Line:
                 is_news = self.link.went_wrong(work, str(error)) and is_news
         if is_news:
             log.warning("list %d: %s: %s", self.list_id, work, error)
+            self._runs.failed(work, error)
         self.on_lost()

@@ -26,6 +26,7 @@ class UpstreamState(StrEnum):
     UNREACHABLE = "unreachable"
     NOT_UPSTREAM = "not upstream"
     REFUSED = "refused"
+    PAUSED = "paused"
     FILE = "file"
     NEVER = "never"
 

@@ -128,6 +128,8 @@ class Pusher:
         return batch
 
     def _push(self, checkin: CheckIn, pushed: Pushed) -> None:
+        if not self._journal.claims.claim(checkin.id):
+            return  # staff undid it a moment ago
         outcome = self._tell(checkin)
         if isinstance(outcome, Poisonous):
             self._choke(checkin, outcome, pushed)

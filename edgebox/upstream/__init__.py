@@ -93,6 +93,8 @@ class Description:
     event: str
     subevent: int | None
     catalog: Catalog
+    tickets_total: int | None = None
+    """How many tickets upstream says that there are; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)

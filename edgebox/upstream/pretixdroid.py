@@ -136,7 +136,9 @@ class PretixdroidUpstream:
         subevent = self._address.subevent
         if subevent is None and isinstance(told_subevent, int):
             subevent = told_subevent
-        return Description(self._address.organizer, self._address.event, subevent, catalog)
+        total = body.get("total")
+        tickets_total = total if isinstance(total, int) and not isinstance(total, bool) else None
+        return Description(self._address.organizer, self._address.event, subevent, catalog, tickets_total)
 
     @contextmanager
     def pull(self, known: Catalog) -> Iterator[Snapshot]:

@@ -159,7 +159,7 @@ def test_slashes_are_taken_as_they_come_and_nothing_redirects(opened: Venue, ver
     method, path = METHOD[verb], f"{opened.path}/{verb}"
     answers = [opened.request(method, f"{each}?key={KEY}").get_json() for each in (path, f"{path}/", f"/{path}/")]
     assert answers[0] == answers[1] == answers[2]
-    for odd in (f"{opened.path}//{verb}/", path.replace("/api/", "/api//"), f"{path}/x/", "/", "", path[:-1]):
+    for odd in (f"{opened.path}//{verb}/", path.replace("/api/", "/api//"), f"{path}/x/", path[:-1]):
         opened.request(method, f"{odd}?key={KEY}", 404)
 
 

@@ -15,7 +15,7 @@ from tests.cli.conftest import Desk
 COMMANDS = {
     "serve", "demo", "lists", "lists add", "lists remove", "devices", "devices add", "devices show", "devices revoke",
     "attention", "attention retry", "attention dismiss", "attention accept", "attention reject", "sync", "status",
-    "log", "export",
+    "log", "export", "staff", "staff code", "staff reset",
 }  # fmt: skip
 
 

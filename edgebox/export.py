@@ -1,0 +1,102 @@
+"""The journal and the log as they are handed out: rows of plain values, for CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import IO, Any
+
+from edgebox.model import Catalog
+from edgebox.store.journal import ExportedCheckIn
+from edgebox.store.lists import catalog_from_json
+from edgebox.store.log import LogEntry
+
+JOURNAL_COLUMNS = (
+    "id", "list", "list_name", "secret", "order", "name", "item", "datetime", "received", "nonce", "forced", "offline",
+    "device", "answers", "state", "settled", "settled_at", "conflict", "conflict_note", "conflict_opened",
+    "conflict_closed", "closed_reason", "staff_reason", "undone_at", "undone_by", "undone_reason",
+)  # fmt: skip
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""A spreadsheet takes a cell that begins so for a formula; some do so for the wide forms as well."""
+
+
+LOG_COLUMNS = (
+    "at", "last_at", "count", "list", "list_name", "device", "secret", "order", "name", "verdict", "forced", "repeated",
+    "undone",
+)  # fmt: skip
+
+
+def journal_row(row: ExportedCheckIn) -> dict[str, Any]:
+    """A check-in with JOURNAL_COLUMNS."""
+    checkin, undo = row.checkin, row.cancellation
+    item = _catalog(row.catalog).item(row.item_id) if row.catalog else None
+    return {
+        "id": checkin.id,
+        "list": checkin.list_id,
+        "list_name": row.list_name,
+        "secret": checkin.secret,
+        "order": row.order_code,
+        "name": row.attendee_name,
+        "item": item.name if item else f"#{row.item_id}",
+        "datetime": checkin.datetime.isoformat(),
+        "received": checkin.received_at.isoformat(),
+        "nonce": checkin.nonce,
+        "forced": checkin.is_forced,
+        "offline": checkin.is_offline,
+        "device": checkin.device_name,
+        "answers": {str(question_id): text for question_id, text in checkin.answers.items()},
+        "state": checkin.state,
+        "settled": checkin.state == "settled",
+        "settled_at": checkin.settled_at and checkin.settled_at.isoformat(),
+        "conflict": checkin.conflict,
+        "conflict_note": checkin.conflict_note,
+        "conflict_opened": checkin.conflict_opened_at and checkin.conflict_opened_at.isoformat(),
+        "conflict_closed": checkin.conflict_closed_at and checkin.conflict_closed_at.isoformat(),
+        "closed_reason": checkin.closed_reason,
+        "staff_reason": checkin.staff_reason,
+        "undone_at": undo and undo.at.isoformat(),
+        "undone_by": undo and undo.staff_name,
+        "undone_reason": undo and undo.reason,
+    }
+
+
+def log_row(entry: LogEntry) -> dict[str, Any]:
+    """An attempt with LOG_COLUMNS."""
+    return {
+        "at": entry.at.isoformat(),
+        "last_at": entry.last_at.isoformat(),
+        "count": entry.count,
+        "list": entry.list_id,
+        "list_name": entry.list_name,
+        "device": entry.device_name,
+        "secret": entry.secret,
+        "order": entry.order_code,
+        "name": entry.attendee_name,
+        "verdict": entry.verdict,
+        "forced": entry.is_forced,
+        "repeated": entry.is_repeat,
+        "undone": entry.is_undone,
+    }
+
+
+def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> None:
+    """Rows as CSV; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({column: _cell(value) for column, value in row.items()})
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+@cache
+def _catalog(text: str) -> Catalog:
+    """Read once, though it comes with every row of a list."""
+    return catalog_from_json(text)

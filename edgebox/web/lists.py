@@ -1,0 +1,104 @@
+"""The check-in lists: register, test the connection, pause, remove."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from edgebox.box import ActionError, Box
+from edgebox.model import CheckInList
+from edgebox.web.fields import ID
+from edgebox.web.now import live, run_view
+from edgebox.web.people import for_lead, me
+
+
+def register(web: Blueprint, box: Box) -> None:
+    """The page and its actions."""
+
+    @web.get("/lists")
+    @for_lead
+    def lists() -> str:
+        return render_template("lists.html", statuses=box.status(), run=run_view(box), zone_list=_zone_list(box))
+
+    @web.get("/lists/live")
+    @for_lead
+    def lists_live() -> Response:
+        """How far a test of the connection is, and what came of it."""
+        return live(
+            render_template("lists_live.html", statuses=box.status(), run=run_view(box), zone_list=_zone_list(box))
+        )
+
+    @web.post("/lists/add")
+    @for_lead
+    def add_list() -> Response:
+        url, key = request.form.get("url", "").strip(), request.form.get("key", "").strip()
+        if url.startswith("{"):
+            url, key = _from_qr(url)
+        added = box.add_list(
+            url, key, name=request.form.get("name", "").strip() or None, separate="separate" in request.form
+        )
+        box.did(me().name, me().role, "added a list", added.path)
+        if added.catalog is None:
+            flash(
+                _(
+                    "%(name)s was added. Its ticket server cannot be reached now; tickets come with the first pull.",
+                    name=added.name,
+                ),
+                "warning",
+            )
+        else:
+            flash(_("%(name)s was added; its tickets are being fetched.", name=added.name), "success")
+        return redirect(url_for("web.lists"))
+
+    @web.post(f"/lists/<{ID}:list_id>/test")
+    @for_lead
+    def test_list(list_id: int) -> Response:
+        """Upstream is asked in the background; the outcome shows in the list's state."""
+        box.get_list(list_id)
+        box.start_sync(list_id)
+        return redirect(url_for("web.lists"))
+
+    @web.post(f"/lists/<{ID}:list_id>/<any(pause, resume):what>")
+    @for_lead
+    def pause_list(list_id: int, what: str) -> Response:
+        box.pause_list(list_id, what == "pause")
+        box.did(me().name, me().role, f"{what}d a list", str(list_id))
+        return redirect(url_for("web.lists"))
+
+    @web.get(f"/lists/<{ID}:list_id>/remove")
+    @for_lead
+    def ask_to_remove(list_id: int) -> str:
+        list_ = box.get_list(list_id)
+        return render_template(
+            "confirm.html",
+            title=_("Remove %(name)s?", name=list_.name),
+            text=_("Its devices are told that the event is unknown, and nobody is let in by it. The journal stays."),
+            action=url_for("web.remove_list", list_id=list_id),
+            button=_("Remove it"),
+            back="web.lists",
+        )
+
+    @web.post(f"/lists/<{ID}:list_id>/remove")
+    @for_lead
+    def remove_list(list_id: int) -> Response:
+        name = box.get_list(list_id).name
+        box.remove_list(list_id)
+        box.did(me().name, me().role, "removed a list", name)
+        flash(_("%(name)s was removed; its journal stays.", name=name), "success")
+        return redirect(url_for("web.lists"))
+
+
+def _zone_list(box: Box) -> CheckInList | None:
+    """Whose time zone the page's times are in."""
+    return next(iter(box.store.lists.all()), None)
+
+
+def _from_qr(text: str) -> tuple[str, str]:
+    try:
+        told = json.loads(text)
+        return str(told["url"]), str(told["key"])
+    except (ValueError, KeyError, TypeError):
+        raise ActionError(_("This is not the text of a configuration QR code; nothing was added.")) from None

@@ -1,0 +1,139 @@
+"""The Scan page: a laptop with a scanner that types like a keyboard. It is a device like any other, with a key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response as BaseResponse
+
+from edgebox.box import Box
+from edgebox.model import MAX_NONCE_CHARS, CheckInList, Device, Question, Reason, Redeemed, RedeemRequest
+from edgebox.store import StoreError
+from edgebox.web.people import for_staff
+from edgebox.web.words import VERDICTS, first_use, zone_of
+
+MAX_SECRET_CHARS = 500
+MAX_ANSWER_CHARS = 10_000
+
+
+def register(web: Blueprint, box: Box) -> None:
+    """The page, which device it is, and its scans."""
+
+    @web.get("/scan")
+    @for_staff
+    def scan() -> str:
+        device = _device(box)
+        return render_template("scan.html", device=device, list=_list(box, device))
+
+    @web.post("/scan/device")
+    @for_staff
+    def scan_as() -> BaseResponse:
+        """Become a device: its key says that this page may scan for it. Empty: stop being one."""
+        key = _key_in(request.form.get("key", "").strip())
+        device = box.store.devices.by_key(key)
+        if not key:
+            session.pop("scan_key", None)
+        elif device is None:
+            flash(_("No device has this key. The lead finds it on the page Devices."), "danger")
+        else:
+            session["scan_key"] = key
+        return redirect(url_for("web.scan"))
+
+    @web.post("/scan/redeem")
+    @for_staff
+    def scan_redeem() -> Response | tuple[Response, int]:
+        device = _device(box)
+        list_ = _list(box, device)
+        if device is None or list_ is None:
+            text, detail = _("Not a device any more"), _("This device was revoked, or its list removed.")
+            return jsonify({"verdict": "no_device", "text": text, "detail": detail}), 403
+        asked = _asked()
+        if asked is None:
+            return jsonify({"verdict": "bad_request", "text": _("This cannot be a ticket")}), 400
+        box.saw(device, request.headers.get("User-Agent"))
+        try:
+            redeemed = box.redeem(device, list_, asked)
+        except StoreError as error:
+            # The page keeps the scan and asks again.
+            return jsonify({"verdict": "not_now", "text": str(error)}), 503
+        now = box.clock.now().astimezone(zone_of(list_))
+        return jsonify(_answer(list_, redeemed, f"{now:%H:%M:%S}"))
+
+
+def _key_in(text: str) -> str:
+    """The key that somebody typed, or that stands in the configuration QR that the scanner read."""
+    if not text.startswith("{"):
+        return text
+    try:
+        return str(json.loads(text)["key"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+
+
+def _device(box: Box) -> Device | None:
+    return box.store.devices.by_key(session["scan_key"]) if "scan_key" in session else None
+
+
+def _list(box: Box, device: Device | None) -> CheckInList | None:
+    found = (box.store.lists.get(list_id) for list_id in device.list_ids) if device else ()
+    return next((list_ for list_ in found if list_ is not None), None)
+
+
+def _asked() -> RedeemRequest | None:
+    """What the page sends for each scan; its nonce makes asking again harmless when an answer was lost."""
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        return None
+    secret, nonce, answers = body.get("secret"), body.get("nonce"), body.get("answers", {})
+    if not isinstance(secret, str) or not 0 < len(secret) <= MAX_SECRET_CHARS:
+        return None
+    if not isinstance(nonce, str) or not 0 < len(nonce) <= MAX_NONCE_CHARS or not isinstance(answers, dict):
+        return None
+    return RedeemRequest(
+        secret=secret,
+        nonce=nonce,
+        ignores_unpaid=body.get("ignore_unpaid") is True,
+        questions_supported=True,
+        answers={
+            int(question_id): str(text)[:MAX_ANSWER_CHARS]
+            for question_id, text in answers.items()
+            if str(question_id).isascii() and str(question_id).isdigit()
+        },
+    )
+
+
+def _answer(list_: CheckInList, redeemed: Redeemed, time: str) -> dict[str, Any]:
+    """The verdict in words, with what the door needs to see."""
+    verdict, ticket = redeemed.verdict, redeemed.ticket
+    reason = verdict.reason.value if verdict.reason else "ok"
+    body: dict[str, Any] = {"verdict": reason, "text": str(VERDICTS[reason]), "detail": "", "time": time}
+    if verdict.reason is Reason.ALREADY_REDEEMED and verdict.first_use is not None:
+        body["detail"] = first_use(verdict.first_use.at, verdict.first_use.device_name, list_)
+    if verdict.reason is Reason.INCOMPLETE:
+        body["questions"] = [_question(question) for question in verdict.questions]
+    if ticket is not None:
+        data = ticket.data
+        item = list_.catalog.item(data.item_id) if list_.catalog else None
+        variation = next((v.name for v in item.variations if v.id == data.variation_id), None) if item else None
+        body |= {
+            "name": data.attendee_name or "",
+            "item": " ".join(part for part in (item.name if item else None, variation) if part),
+            "addons": data.addons_text,
+            "order": data.order_code,
+            "attention": data.attention,
+            "may_ignore_unpaid": verdict.reason is Reason.UNPAID and data.checkin_allowed,
+        }
+    return body
+
+
+def _question(question: Question) -> dict[str, Any]:
+    return {
+        "id": question.id,
+        "type": question.type,
+        "text": question.text,
+        "required": question.is_required,
+        "options": [{"id": option.id, "text": option.text} for option in question.options],
+    }
