@@ -42,7 +42,8 @@ def register(web: Blueprint, box: Box) -> None:
             story = box.desk.story(ticket_id)
         except Refused:
             abort(404)
-        return render_template("ticket.html", story=story, happenings=happenings(story))
+        is_only_told = bool(story.history) and all(past.at is None for past in story.history)
+        return render_template("ticket.html", story=story, happenings=happenings(story), is_only_told=is_only_told)
 
     @web.post(f"/tickets/<{ID}:ticket_id>/checkin")
     @for_staff

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask_babel import get_locale
 from werkzeug.wrappers import Response
 
 from edgebox.box import Box
@@ -18,6 +20,8 @@ from edgebox.web.people import for_staff, me
 
 SHOW_OUTCOME = timedelta(minutes=2)
 LOOK_EVERY_S = 1.0
+REST_FACTOR = 5
+"""A look at a large event may take a Pi half a second: the next one waits so many times as long as it took."""
 
 
 class Glance:
@@ -27,15 +31,30 @@ class Glance:
         self._box = box
         self._lock = threading.Lock()
         self._situation: Situation | None = None
-        self._looked_s = float("-inf")
+        self._next_look_s = float("-inf")
+        self._rendering = threading.Lock()
+        self._rendered: dict[tuple[object, ...], str] = {}
+        self._rendered_of: Situation | None = None
 
     def situation(self) -> Situation:
         """How things stand, as of a second ago at most."""
         with self._lock:
-            if self._situation is None or time.monotonic() - self._looked_s > LOOK_EVERY_S:
+            began_s = time.monotonic()
+            if self._situation is None or began_s >= self._next_look_s:
                 self._situation = self._look()
-                self._looked_s = time.monotonic()
+                now_s = time.monotonic()
+                self._next_look_s = now_s + max(LOOK_EVERY_S, REST_FACTOR * (now_s - began_s))
             return self._situation
+
+    def rendered(self, seen_as: tuple[object, ...], render: Callable[[], str]) -> str:
+        """What `render` makes of it, once for all who see it as the same."""
+        situation = self.situation()
+        with self._rendering:
+            if self._rendered_of is not situation:
+                self._rendered_of, self._rendered = situation, {}
+            if seen_as not in self._rendered:
+                self._rendered[seen_as] = render()
+            return self._rendered[seen_as]
 
     def _look(self) -> Situation:
         box = self._box
@@ -76,7 +95,8 @@ def register(web: Blueprint, box: Box) -> None:
     @web.get("/now/live")
     @for_staff
     def now_live() -> Response:
-        return live(render_template("now_live.html", **view()))
+        seen_as = (me().role, str(get_locale()), "wall" in request.args)
+        return live(glance.rendered(seen_as, lambda: render_template("now_live.html", **view())))
 
     @web.post("/sync")
     @for_staff
@@ -120,12 +140,16 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The sync that somebody asked for."""
+    """The sync that somebody asked for; `ended_at` None: it goes on."""
 
-    is_done: bool
+    ended_at: datetime | None
     is_ok: bool
     steps: list[RunStep]
     outcomes: list[RunOutcome]
+
+    @property
+    def is_done(self) -> bool:
+        return self.ended_at is not None
 
 
 def run_view(box: Box) -> Run | None:
@@ -136,7 +160,7 @@ def run_view(box: Box) -> Run | None:
     # Of a list from a file there is nothing to tell.
     names = {list_.id: list_.name for list_ in box.store.lists.all() if list_.has_upstream}
     return Run(
-        is_done=run.is_done,
+        ended_at=run.ended_at,
         is_ok=run.is_ok,
         steps=[
             RunStep(names[step.list_id], step.phase, step.done, step.total)

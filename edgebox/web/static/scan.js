@@ -295,6 +295,10 @@
     isBusy = false;
   };
 
+  // Only now: what is typed before anybody listens would be lost.
+  show("ready", words.ready);
+  field.disabled = false;
+  field.focus();
   showWaiting();
   work();
 })();
