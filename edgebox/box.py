@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import string
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ class Box:
         self.sync = Sync(self.store, self.clock, config, self._connect)
         self.desk = Desk(self.store, self.sync, self.clock)
         self.meter = ActivityMeter()
+        self._registering = threading.Lock()
         self._started_s = time.monotonic()
         self._counts: dict[int, tuple[int, Counts]] = {}
         self.listens_on: tuple[str, int] | None = None
@@ -201,9 +203,7 @@ class Box:
             name=name or (catalog and (catalog.event.list_name or catalog.event.name)) or address.path,
             catalog=catalog,
         )
-        if not separate:
-            self._refuse_twin(new)
-        return self._added(self.store.lists.add(new, self.clock.now()))
+        return self._added(self._registered(new, separate))
 
     def add_saved(self, body: Any, origin: str, *, name: str | None = None, separate: bool = False) -> CheckInList:
         """Register a list without upstream from the JSON of a saved `status/` and `download/`.
@@ -223,9 +223,7 @@ class Box:
             name=name or told.catalog.event.list_name or told.catalog.event.name or told.event,
             catalog=told.catalog,
         )
-        if not separate:
-            self._refuse_twin(new)
-        list_ = self.store.lists.add(new, self.clock.now())
+        list_ = self._registered(new, separate)
         snapshot = self.store.snapshots.begin(list_, self.store.numbers.next())
         snapshot.add(saved.tickets)
         snapshot.finish(self.clock.now(), 0.0)
@@ -391,6 +389,13 @@ class Box:
         self.sync.add(list_)
         log.info("list %d was added: %s", list_.id, list_.path)
         return list_
+
+    def _registered(self, new: NewList, separate: bool) -> CheckInList:
+        # One after the other: who presses twice must not get past the look at what is there twice.
+        with self._registering:
+            if not separate:
+                self._refuse_twin(new)
+            return self.store.lists.add(new, self.clock.now())
 
     def _refuse_twin(self, new: NewList) -> None:
         """Two credentials of one check-in list are one list: it must not be counted twice, nor let anybody in twice."""

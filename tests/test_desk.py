@@ -87,6 +87,7 @@ def test_all_lists_are_searched_up_to_a_limit(venue: Venue, desk: Desk, stub: St
 def test_a_story_has_attempts_checkins_pushes_and_notes(venue: Venue, desk: Desk) -> None:
     venue.scan("secret-of-ada")
     venue.scan("secret-of-ada")
+    venue.scan("secret-of-lukasz")
     venue.line.push()
     desk.note(ticket_id(venue, "secret-of-ada"), "Bea", "waits at the bar")
     wait_until(lambda: len(story(venue).attempts) == 2, SOON_S, "the refusal is written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from datetime import datetime
 
 from edgebox.sync.line import Progress, Report
 from edgebox.sync.outcome import Synced
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -65,5 +68,7 @@ class ManualSync:
 
                 run.outcomes.append(self._sync_one(list_id, report))
                 run.progress.pop(list_id, None)
+        except Exception:
+            log.exception("the sync that somebody asked for ended with a fault")
         finally:
             run.ended_at = self._now()

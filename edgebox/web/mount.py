@@ -28,6 +28,9 @@ OPEN = frozenset({"web.login", "web.first_password", "web.logout", "web.language
 STATIC = frozenset({"web.static", "bootstrap.static"})
 """What a browser may keep."""
 
+MAX_FLASH_CHARS = 500
+"""What is flashed travels in the cookie, of which a browser takes 4 KB; and an error may repeat what was typed."""
+
 HEADERS = {
     # Whatever a guest calls himself, a page runs no script but the box's own.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
@@ -109,7 +112,7 @@ def refuse(error: HTTPException) -> Response:
 def _tell(error: Exception) -> Response | BaseResponse:
     """Whatever an action refuses is said on the page that it was asked from; nothing was done."""
     if request.method == "POST":
-        flash(str(error), "danger")
+        flash(str(error)[:MAX_FLASH_CHARS], "danger")
         back = request.form.get("back")
         return redirect(url_for(back if back in {page[0] for page in words.PAGES} else "web.now"))
     is_here = isinstance(error, StoreError) and not isinstance(error, Refused)

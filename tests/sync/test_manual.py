@@ -101,7 +101,7 @@ def test_a_list_that_was_removed_meanwhile_is_no_problem(venue: Venue) -> None:
     assert venue.box.sync.now(venue.list.id) == Synced(venue.list.id)
 
 
-def test_a_bug_ends_the_run_and_it_is_not_called_well(venue: Venue, recwarn: pytest.WarningsRecorder) -> None:
+def test_a_bug_ends_the_run_and_it_is_not_called_well(venue: Venue, caplog: pytest.LogCaptureFixture) -> None:
     def one(list_id: int, report: Report) -> Synced:
         if list_id == 2:
             raise ZeroDivisionError
@@ -112,4 +112,5 @@ def test_a_bug_ends_the_run_and_it_is_not_called_well(venue: Venue, recwarn: pyt
     wait_until(lambda: run.is_done, SOON_S, "the run has ended")
     assert not run.is_ok
     assert [synced.list_id for synced in run.outcomes] == [1]
+    assert "ZeroDivisionError" in caplog.text
     assert manual.start([1]) is not run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
@@ -35,6 +36,23 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 def hashed(password: str) -> str:
     """As the box has it, but quick to check: the real ones take their time on purpose."""
     return generate_password_hash(password, method="pbkdf2:sha256:1")
+
+
+class Compiled(BytecodeCache):
+    """Templates, compiled once for all boxes of a test run: they are what takes longest."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
 
 
 class Browser:
@@ -100,6 +118,7 @@ class House:
             for role, password in PASSWORDS.items():
                 self.box.store.staff.set_password(role, hashed(password), code=None)
         self.app = create_app(self.box)
+        self.app.jinja_env.bytecode_cache = COMPILED
 
     def close(self) -> None:
         self.box.close()
@@ -129,7 +148,7 @@ class House:
     def scan(self, secret: str, **request: Any) -> Redeemed:
         return self.box.redeem(self.box.store.devices.all()[0], self.list_, RedeemRequest(secret, **request))
 
-    def checkins(self) -> Sequence[CheckIn]:
+    def checkins(self) -> list[CheckIn]:
         return [row.checkin for row in export(self.box.store.reading())]
 
     def ticket_id(self, secret: str) -> int:
@@ -137,7 +156,7 @@ class House:
         assert found is not None
         return found.ticket.id
 
-    def deeds(self) -> Sequence[tuple[str, str, str, str]]:
+    def deeds(self) -> list[tuple[str, str, str, str]]:
         """Who did what, oldest first: name, role, what, about."""
         return [(d.staff_name, d.role, d.action, d.about) for d in reversed(self.box.store.staff.deeds(1000))]
 

@@ -56,6 +56,12 @@ def test_what_an_action_refuses_is_said_on_the_page_that_it_was_asked_from(house
     assert "in use by a device already" in lead.get("/devices").text
 
 
+def test_what_is_said_fits_into_a_cookie_whatever_was_typed(house: House, lead: Browser) -> None:
+    response = lead.post("/devices/revoke", name="\N{SNOWMAN}" * 20_000, back="web.devices")
+    assert len(response.headers["Set-Cookie"]) < 4000
+    assert "there is no device named" in lead.get("/devices").text
+
+
 def test_it_is_said_on_now_where_no_page_of_ours_is_named(house: House, lead: Browser) -> None:
     for back in ("", "web.ticket", "web.nowhere", "pretixdroid.redeem", "https://evil.example", "bootstrap.static"):
         response = lead.post("/devices/add", name="Gate 1", list="1", back=back)

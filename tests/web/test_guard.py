@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from edgebox.web.guard import FORGET_AFTER_S, FREE_TRIES, IN_LINE, MAX_DELAY_S, Guard, Later
+from tests.support.box import wait_until
 
 
 @contextmanager
@@ -138,7 +139,7 @@ class Slow:
 
 
 def run(calls: list[Callable[[], object]]) -> list[threading.Thread]:
-    threads = [threading.Thread(target=call) for call in calls]
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
     for thread in threads:
         thread.start()
     return threads
@@ -156,11 +157,7 @@ def test_one_check_runs_at_a_time_and_few_wait_in_line() -> None:
 
     threads = run([lambda number=number: attempt(f"address {number}") for number in range(20)])  # type: ignore[misc]
     assert slow.begun.acquire(timeout=60)
-    # All beyond the line are sent away at once, and hold no thread.
-    for thread in threads:
-        thread.join(0.01)
-    while len(outcomes) < 20 - IN_LINE:
-        assert any(thread.is_alive() for thread in threads)
+    wait_until(lambda: len(outcomes) >= 20 - IN_LINE, 60, "all beyond the line are sent away, and hold no thread")
     assert outcomes == [None] * (20 - IN_LINE)
     for _ in range(IN_LINE):
         slow.go_on.release()
@@ -170,24 +167,24 @@ def test_one_check_runs_at_a_time_and_few_wait_in_line() -> None:
     assert outcomes[20 - IN_LINE :] == [False] * IN_LINE
 
 
-def test_many_guesses_of_one_at_once_are_not_more_than_one_after_the_other() -> None:
-    guard = Guard()
-    checked: list[int] = []
-
-    def check() -> bool:
-        checked.append(1)
-        return False
+def test_guesses_of_one_that_stand_in_line_are_not_free(tried: Tried) -> None:
+    """All have come before the first of them was found wrong."""
+    slow = Slow()
+    outcomes: list[float | bool | None] = []
 
     def guess() -> None:
-        for _ in range(20):
-            try:
-                guard.attempt("a", check)
-            except Later:
-                continue
+        try:
+            outcomes.append(tried.guard.attempt("a", slow))
+        except Later as later:
+            outcomes.append(later.wait_s)
 
-    for thread in run([guess] * 8):
+    threads = run([guess] * IN_LINE)
+    wait_until(lambda: tried.guard._line._value == 0, 60, "all stand in line")
+    for _ in range(IN_LINE):
+        slow.go_on.release()
+    for thread in threads:
         thread.join(60)
-    assert len(checked) == FREE_TRIES
+    assert outcomes == [False] * FREE_TRIES + [1.0] * (IN_LINE - FREE_TRIES)
 
 
 def test_a_check_that_fails_frees_the_line(tried: Tried) -> None:

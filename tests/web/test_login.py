@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -60,7 +59,7 @@ def test_there_are_no_other_roles(house: House) -> None:
 def test_a_name_is_asked_for(house: House) -> None:
     browser = house.browser()
     for name in ("", "   ", "x" * 61, "a\x00b", "\u202eanel", "tab\x07"):
-        form: dict[str, Any] = {"role": "lead", "password": PASSWORDS[Role.LEAD], "name": name}
+        form = {"role": "lead", "password": PASSWORDS[Role.LEAD], "name": name}
         assert "say who you are" in browser.post("/login", 401, form).text
         assert not browser.is_in()
 
@@ -78,7 +77,7 @@ def test_a_role_without_a_password_lets_nobody_in(house: House) -> None:
     house.box.store.staff.reset(Role.GATE)
     browser = house.browser()
     for password in ("", "None", PASSWORDS[Role.GATE]):
-        form: dict[str, Any] = {"role": "gate", "password": password, "name": "Gus"}
+        form = {"role": "gate", "password": password, "name": "Gus"}
         assert "no password yet" in browser.post("/login", 401, form).text
     assert not browser.is_in()
 
@@ -90,7 +89,7 @@ def test_one_comes_to_the_page_that_one_wanted(house: House) -> None:
     browser = house.browser()
     address = browser.get("/find?query=Ada+L%C3%B6we&x=1", 302).headers["Location"]
     assert address.startswith("/login?next=")
-    form: dict[str, Any] = {"role": "gate", "password": PASSWORDS[Role.GATE], "name": "Gus"}
+    form = {"role": "gate", "password": PASSWORDS[Role.GATE], "name": "Gus"}
     assert browser.post(address, form=form).headers["Location"] == "/find?query=Ada+L%C3%B6we&x=1"
 
 
@@ -162,7 +161,7 @@ def test_the_host_that_a_request_names_leads_nowhere(house: House) -> None:
 
 
 def cookie_of(browser: Browser, house: House) -> str:
-    form: dict[str, Any] = {"role": "lead", "password": PASSWORDS[Role.LEAD], "name": "Lena"}
+    form = {"role": "lead", "password": PASSWORDS[Role.LEAD], "name": "Lena"}
     (cookie,) = browser.post("/login", form=form).headers.getlist("Set-Cookie")
     return cookie
 
@@ -190,6 +189,17 @@ def test_it_cannot_be_made_by_anybody_else(house: House, lead: Browser) -> None:
         assert not stranger.is_in()
     stranger.client.set_cookie("edgebox", value.value)
     assert stranger.is_in(), "the test would see it"
+
+
+def test_a_cookie_from_before_the_log_in_opens_nothing(house: House) -> None:
+    """Nobody gets in by a session that he has put into somebody's browser."""
+    browser, planted = house.browser(), house.browser()
+    browser.get("/login")
+    value = browser.client.get_cookie("edgebox")
+    assert value is not None
+    browser.log_in(Role.LEAD)
+    planted.client.set_cookie("edgebox", value.value)
+    assert not planted.is_in()
 
 
 def test_a_box_with_another_secret_does_not_take_it(

@@ -5,7 +5,7 @@
   const EVERY_MS = 2000;
   const BUSY_EVERY_MS = 500;
   const GIVE_UP_MS = 8000;
-  const STALE_AFTER = 3;
+  const STALE_AFTER = 2;
 
   // --- the chart: a bar is told below it, by pointing, tapping or the arrow keys ---
 

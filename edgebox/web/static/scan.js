@@ -16,8 +16,10 @@
   const RETRY_MS = 1500;
   const GIVE_UP_MS = 10000;
   const SLOW_MS = 250; // an answer that takes longer is announced
-  const SHOWN_MS = 500; // a verdict stays this long, however fast the next scan comes
-  const SCANNER_GAP_MS = 80; // nobody types that fast for long
+  const SHOWN_MS = 400; // a verdict stays this long, however fast the next scan comes
+  // A scan is told from typing by its pace: six keys and more, a twentieth of a second each at most, and no pause.
+  const PAUSE_MS = 200;
+  const PACE_MS = 50;
   const MIN_SCAN_CHARS = 6;
   const MAX_RECENT = 6;
 
@@ -58,32 +60,41 @@
     if (secret) enqueue(secret);
   });
 
-  // A scan in the middle of a question must neither become its answer nor press its button.
+  // A scan in the middle of a question must neither become its answer nor press its button, and one during which the
+  // focus moves, because a question comes up, must not be torn in two.
+  const TEXT_FIELDS = "textarea, input:not([type=checkbox], [type=radio])";
   let typed = "";
+  let beganAt = 0;
   let typedAt = 0;
-  let before = ""; // what stood in the field when the typing began
+  let beganIn = null;
+  let before = ""; // what stood there
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const target = event.target instanceof HTMLElement ? event.target : document.body;
-    const isQuick = event.timeStamp - typedAt < SCANNER_GAP_MS;
+    const goesOn = event.timeStamp - typedAt < PAUSE_MS;
+    const isScan = goesOn && typed.length >= MIN_SCAN_CHARS && event.timeStamp - beganAt <= PACE_MS * typed.length;
     if (event.key.length === 1) {
-      if (event.key === " " && !isQuick && target.matches("a, button")) return; // somebody presses it
-      if (!isQuick) {
+      if (event.key === " " && !goesOn && target.matches("a, button")) return; // somebody presses it
+      if (!goesOn || !typed) {
         typed = "";
+        beganAt = event.timeStamp;
+        beganIn = target;
         before = target.value ?? "";
       }
       typed += event.key;
       typedAt = event.timeStamp;
-      const takesText = target.matches("textarea, input:not([type=checkbox], [type=radio])");
+      const takesText = target.matches(TEXT_FIELDS);
       if (!takesText && questions.hidden) field.focus();
       else if (!takesText && typed.length > 1) event.preventDefault(); // a blank would press what has the focus
     } else if (event.key === "Enter" || event.key === "Tab") {
-      if (target !== field && isQuick && typed.length >= MIN_SCAN_CHARS) {
+      const isWholeInField = target === field && [field, document.body].includes(beganIn);
+      if (isScan && !isWholeInField) {
         event.preventDefault();
         event.stopPropagation();
-        if (target.matches("textarea, input:not([type=checkbox], [type=radio])")) target.value = before;
+        if (target.matches(TEXT_FIELDS)) target.value = target === beganIn ? before : "";
+        if (beganIn.matches(TEXT_FIELDS)) beganIn.value = before;
         enqueue(typed.trim());
-      } else if (target === field && event.key === "Tab" && isQuick && field.value.trim()) {
+      } else if (target === field && event.key === "Tab" && isScan && field.value.trim()) {
         event.preventDefault(); // some scanners end with Tab
         form.requestSubmit();
       }

@@ -1,0 +1,111 @@
+"""The page Devices: from a name to a phone that scans, and back."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import requests
+import zxingcpp
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.venue import GATE_A, GATE_B, Venue
+
+
+def codes_on(picture: bytes) -> list[dict[str, Any]]:
+    """What the QR codes on a picture say, as a phone's camera would read them."""
+    found = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))
+    return [json.loads(code.text) for code in found]
+
+
+def add_device(page: Page, venue: Venue, name: str) -> None:
+    page.goto(f"{venue.box.url}/devices")
+    page.fill("#name", name)
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def test_a_new_device_scans_with_what_its_qr_code_says(lead: Page, venue: Venue) -> None:
+    add_device(lead, venue, "Gate C")
+    (told,) = codes_on(lead.screenshot())
+    secret = next(venue.fresh_tickets())
+    answer = requests.post(f"{told['url']}redeem/", params={"key": told["key"]}, data={"secret": secret}, timeout=15)
+    assert answer.json()["status"] == "ok"
+    assert told["allow_search"] is True
+
+    lead.goto(f"{venue.box.url}/devices")
+    row = lead.get_by_role("row").filter(has_text="Gate C")
+    expect(row).to_contain_text("just now")
+    expect(row).to_contain_text("python-requests")
+    expect(row.locator("td[data-label=Scans]")).to_have_text("1")
+
+
+def test_limits_are_kept(lead: Page, venue: Venue) -> None:
+    lead.goto(f"{venue.box.url}/devices")
+    lead.fill("#name", "VIP door")
+    lead.get_by_text("Limits", exact=True).click()
+    lead.check("#no-search")
+    lead.get_by_label("VIP", exact=True).check()
+    lead.get_by_role("button", name="Add").click()
+    expect(lead.get_by_role("heading", name="VIP door")).to_be_visible()
+    (told,) = codes_on(lead.screenshot())
+    assert told["allow_search"] is False
+    answer = requests.post(
+        f"{told['url']}redeem/", params={"key": told["key"]}, data={"secret": next(venue.fresh_tickets())}, timeout=15
+    )
+    assert answer.json()["reason"] == "product"
+    lead.goto(f"{venue.box.url}/devices")
+    expect(lead.get_by_role("row").filter(has_text="VIP door")).to_contain_text("no search")
+
+
+def test_a_name_that_is_taken_is_refused_where_it_was_asked_for(lead: Page, venue: Venue) -> None:
+    lead.goto(f"{venue.box.url}/devices")
+    lead.fill("#name", GATE_A)
+    lead.get_by_role("button", name="Add").click()
+    expect(lead).to_have_url(f"{venue.box.url}/devices")
+    expect(lead.get_by_role("alert")).to_contain_text("in use by a device already")
+
+
+def test_the_sheet_has_every_device_of_the_list_and_each_code_can_be_read(lead: Page, venue: Venue) -> None:
+    lead.goto(f"{venue.box.url}/lists/{venue.list_id}/sheet")
+    names = lead.locator("figcaption").all_inner_texts()
+    assert {GATE_A, GATE_B} <= set(names)
+    lead.emulate_media(media="print")
+    lead.set_viewport_size({"width": 794, "height": 1123})  # A4
+    expect(lead.locator("nav")).to_be_hidden()
+    told = codes_on(lead.screenshot(full_page=True))
+    assert {venue.keys[GATE_A], venue.keys[GATE_B]} <= {code["key"] for code in told}
+    assert len(told) == len(names)
+
+
+def test_a_revoked_device_is_asked_about_first_and_then_refused(lead: Page, venue: Venue) -> None:
+    add_device(lead, venue, "Lost phone")
+    (told,) = codes_on(lead.screenshot())
+    lead.goto(f"{venue.box.url}/devices")
+    lead.get_by_role("row").filter(has_text="Lost phone").get_by_role("link", name="Revoke").click()
+    expect(lead.locator("main")).to_contain_text("it may still hold check-ins that it has not sent")
+    assert requests.get(f"{told['url']}status/", params={"key": told["key"]}, timeout=15).status_code == 200
+
+    lead.get_by_role("button", name="Revoke it").click()
+    expect(lead.get_by_role("status").first).to_contain_text("Lost phone is revoked")
+    assert requests.get(f"{told['url']}status/", params={"key": told["key"]}, timeout=15).status_code == 403
+    lead.get_by_text("Revoked (1)").click()
+    expect(lead.get_by_role("row").filter(has_text="Lost phone")).to_contain_text("revoked just now")
+
+
+def test_a_phone_that_re_sends_entries_of_another_event_is_warned_of(lead: Page, venue: Venue) -> None:
+    lead.goto(f"{venue.box.url}/devices")
+    expect(lead.locator(".alert-warning")).to_have_count(0)
+    for _again in range(3):
+        venue.scan("of-last-years-event", GATE_B, force=True, nonce="n1")
+    # They wait in memory for the next commit, two seconds at most.
+    warning = lead.locator(".alert-warning")
+    for _look in range(40):
+        if warning.count():
+            break
+        lead.wait_for_timeout(250)
+        lead.reload()
+    expect(warning).to_contain_text("Gate B sends 1 entries")
+    expect(warning).to_contain_text("reset the app on that phone")

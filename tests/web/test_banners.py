@@ -1,0 +1,166 @@
+"""What Now says first, in every state of things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_babel import Babel
+
+from edgebox.activity import Activity, Silent
+from edgebox.box import ListStatus
+from edgebox.model import CheckInList, Source, SourceKind
+from edgebox.ops.health import Health
+from edgebox.store.held import HeldBack
+from edgebox.sync import LinkReport, UpstreamState
+from edgebox.web.banners import DANGER, OK, WARNING, Banner, Situation, banners
+
+NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+SINCE = datetime(2026, 11, 24, 14, 3, tzinfo=UTC)
+WELL = Health(
+    disk_free_bytes=50_000_000_000, disk_total_bytes=60_000_000_000, memory_available_bytes=2, memory_total_bytes=4,
+    own_memory_bytes=1, load_1min=0.1, temperature_c=40.0, under_voltage_now=False, under_voltage_since_boot=False,
+    uptime_s=60.0,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    app = Flask("test")
+    Babel(app)
+    with app.test_request_context():
+        yield
+
+
+def status(
+    state: UpstreamState = UpstreamState.ONLINE,
+    *,
+    name: str = "Main",
+    pending: int = 0,
+    detail: str = "",
+    since: datetime | None = None,
+    held: HeldBack | None = None,
+) -> ListStatus:
+    kind = SourceKind.FILE if state is UpstreamState.FILE else SourceKind.PRETIXDROID
+    return ListStatus(
+        list=CheckInList(1, Source(1, kind, "", ""), "orga", "event", None, name),
+        link=LinkReport(state, since, detail),
+        tickets=10,
+        checkins=5,
+        pending=pending,
+        oldest_pending_at=None,
+        conflicts=0,
+        held=held or HeldBack.none(),
+        items=(),
+        upstream_total=None,
+        drain_s=None,
+    )
+
+
+def said(*statuses: ListStatus, **changes: Any) -> list[Banner]:
+    situation: dict[str, Any] = {
+        "now": NOW,
+        "statuses": list(statuses),
+        "per_minute": [],
+        "activity": Activity((), False, 3.0),
+        "health": WELL,
+        "write_failure": None,
+        "is_clock_trusted": True,
+    }
+    return banners(Situation(**(situation | changes)))
+
+
+def test_when_all_is_well_that_is_said() -> None:
+    (banner,) = said(status())
+    assert (banner.level, banner.text) == (OK, "Online")
+    assert "every check-in" in banner.detail
+    (banner,) = said(status(pending=1))
+    assert "1 check-in on the way" in banner.detail
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "text"),
+    [
+        (UpstreamState.UNREACHABLE, WARNING, "Offline since 14:03"),
+        (UpstreamState.NOT_UPSTREAM, WARNING, "Not online: a login page or a proxy answers"),
+        (UpstreamState.REFUSED, DANGER, "The ticket server refuses the box"),
+        (UpstreamState.PAUSED, WARNING, "Sync is paused"),
+        (UpstreamState.NEVER, WARNING, "The ticket server was not reached yet"),
+    ],
+)
+def test_each_state_has_its_words_and_scanning_goes_on(state: UpstreamState, level: str, text: str) -> None:
+    (banner,) = said(status(state, since=SINCE, pending=212, detail="no route"))
+    assert (banner.level, banner.text) == (level, text)
+    assert banner.detail == "Scanning goes on, 212 check-ins waiting."
+    assert banner.why == ("" if state is UpstreamState.PAUSED else "no route")
+
+
+def test_every_state_is_told() -> None:
+    assert all(said(status(state)) for state in UpstreamState)
+
+
+def test_a_box_without_a_ticket_server_is_not_offline() -> None:
+    (banner,) = said(status(UpstreamState.FILE))
+    assert (banner.level, banner.text) == (OK, "Scanning goes on")
+
+
+def test_lists_that_share_a_trouble_are_one_banner_and_named_only_where_others_are_well() -> None:
+    lost = [status(UpstreamState.UNREACHABLE, name=name, pending=2, since=SINCE) for name in ("A", "B", "C", "D")]
+    (banner,) = said(*lost)
+    assert banner.text == "Offline since 14:03"
+    assert "8 check-ins waiting" in banner.detail
+    (banner,) = said(*lost, status(name="E"))
+    assert banner.text == "A, B, C and 1 more: Offline since 14:03"
+    (banner,) = said(lost[0], status(UpstreamState.FILE))
+    assert banner.text == "Offline since 14:03"
+
+
+def test_trouble_of_a_ticket_server_that_answers_is_not_hidden() -> None:
+    (banner,) = said(status(detail="push: the server chokes"))
+    assert (banner.level, banner.why) == (WARNING, "push: the server chokes")
+
+
+def test_a_box_that_cannot_write_is_the_first_thing_said() -> None:
+    found = said(status(UpstreamState.UNREACHABLE), write_failure="no space left on device")
+    assert found[0].level == DANGER
+    assert "Scans are refused" in found[0].text
+    assert found[0].why == "no space left on device"
+
+
+def test_no_list_yet_is_said_whatever_else_there_is() -> None:
+    assert [banner.text for banner in said(is_clock_trusted=False)] == [
+        "The clock is not trusted",
+        "No check-in list yet",
+    ]
+
+
+def test_the_machine_is_told_of() -> None:
+    full = Health(**{field: getattr(WELL, field) for field in Health.__slots__} | {"disk_free_bytes": 100_000_000})
+    weak = Health(**{field: getattr(WELL, field) for field in Health.__slots__} | {"under_voltage_now": True})
+    hot = Health(**{field: getattr(WELL, field) for field in Health.__slots__} | {"temperature_c": 85.0})
+    assert ["disk" in said(status(), health=health)[0].text for health in (full, weak, hot)] == [True, False, False]
+    assert "power supply" in said(status(), health=weak)[0].text
+    assert "too hot" in said(status(), health=hot)[0].text
+
+
+def test_a_silent_device_and_a_drop_of_the_rate_are_told() -> None:
+    activity = Activity((Silent("Gate A", 400.0),), True, 1.0)
+    texts = [banner.text for banner in said(status(), activity=activity)]
+    assert texts == ["Gate A has fallen silent", "Far fewer scans than a few minutes ago"]
+
+
+@pytest.mark.parametrize(
+    ("held", "what"),
+    [
+        (HeldBack(68, 0), "68 tickets"),
+        (HeldBack(0, 1), "1 check-in"),
+        (HeldBack(1, 30), "1 ticket and 30 check-ins"),
+    ],
+)
+def test_a_pull_that_waits_is_told_with_what_it_would_take_away(held: HeldBack, what: str) -> None:
+    (banner,) = said(status(held=held))
+    assert banner.text == "A pull waits for staff: Main"
+    assert f"It would take away {what}." in banner.detail
