@@ -84,10 +84,12 @@ class Desk:
             notes=self._store.notes.of(ticket_id),
         )
 
-    def check_in(self, ticket_id: int, staff_name: str, reason: str | None, *, is_forced: bool) -> Redeemed:
+    def check_in(
+        self, ticket_id: int, staff_name: str, reason: str | None, *, is_forced: bool, nonce: str | None = None
+    ) -> Redeemed:
         """Check a ticket in by hand, by the same decision as a scanner's; nobody is asked questions.
 
-        Forcing needs a reason. Raises Refused, Busy, NotWritable.
+        Forcing needs a reason. The same `nonce` again is the same check-in. Raises Refused, Busy, NotWritable.
         """
         if is_forced and not reason:
             raise Refused("forcing a check-in needs a reason; nothing was recorded")
@@ -95,7 +97,7 @@ class Desk:
         scan = Scan(
             list_id=list_.id,
             device=None,
-            request=RedeemRequest(ticket.data.secret, is_forced=is_forced, ignores_unpaid=is_forced),
+            request=RedeemRequest(ticket.data.secret, nonce=nonce, is_forced=is_forced, ignores_unpaid=is_forced),
             stamp=self._clock.stamp(),
             is_offline=not self._sync.is_online(list_.id),
             staff_name=staff_name,

@@ -12,6 +12,8 @@ from edgebox.model import Catalog
 from edgebox.store.journal import ExportedCheckIn
 from edgebox.store.lists import catalog_from_json
 from edgebox.store.log import LogEntry
+from edgebox.store.runs import SyncRun
+from edgebox.store.staff import Deed
 
 JOURNAL_COLUMNS = (
     "id", "list", "list_name", "secret", "order", "name", "item", "datetime", "received", "nonce", "forced", "offline",
@@ -27,6 +29,10 @@ LOG_COLUMNS = (
     "at", "last_at", "count", "list", "list_name", "device", "secret", "order", "name", "verdict", "forced", "repeated",
     "undone",
 )  # fmt: skip
+
+SYNC_COLUMNS = ("at", "last_at", "count", "list", "what", "ok", "duration_s", "outcome")
+
+DEED_COLUMNS = ("at", "who", "role", "what", "about")
 
 
 def journal_row(row: ExportedCheckIn) -> dict[str, Any]:
@@ -79,6 +85,31 @@ def log_row(entry: LogEntry) -> dict[str, Any]:
         "forced": entry.is_forced,
         "repeated": entry.is_repeat,
         "undone": entry.is_undone,
+    }
+
+
+def sync_row(run: SyncRun) -> dict[str, Any]:
+    """A push, pull, probe or look-up with SYNC_COLUMNS."""
+    return {
+        "at": run.at.isoformat(),
+        "last_at": run.last_at.isoformat(),
+        "count": run.count,
+        "list": run.list_id,
+        "what": run.verb,
+        "ok": run.is_ok,
+        "duration_s": round(run.duration_s, 3),
+        "outcome": run.text,
+    }
+
+
+def deed_row(deed: Deed) -> dict[str, Any]:
+    """What somebody at a page did, with DEED_COLUMNS."""
+    return {
+        "at": deed.at.isoformat(),
+        "who": deed.staff_name,
+        "role": deed.role,
+        "what": deed.action,
+        "about": deed.about,
     }
 
 

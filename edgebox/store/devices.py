@@ -72,6 +72,11 @@ class Devices:
             return None
         return device
 
+    def working(self, device_id: int | None) -> Device | None:
+        """The device with this id, unless it was revoked."""
+        device = self._by_id.get(device_id) if device_id is not None else None
+        return device if device is not None and device.revoked_at is None else None
+
     def add(self, new: NewDevice, at: datetime) -> Device:
         """Add a device. Raises Refused when its name or its key is in use, or a list of it is gone."""
 

@@ -15,7 +15,7 @@ KEPT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class SyncRun:
-    """One push or pull; `count` above 1: it came to the same again, last at `last_at`."""
+    """One push, pull, probe or look-up; `count` above 1: it came to the same again, last at `last_at`."""
 
     list_id: int
     verb: str

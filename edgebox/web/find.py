@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from edgebox.box import ActionError, Box
+from edgebox.model import MAX_NONCE_CHARS
 from edgebox.store import Refused, StoreError
 from edgebox.store.folding import fold
 from edgebox.web.fields import ID, text_of
@@ -43,7 +45,14 @@ def register(web: Blueprint, box: Box) -> None:
         except Refused:
             abort(404)
         is_only_told = bool(story.history) and all(past.at is None for past in story.history)
-        return render_template("ticket.html", story=story, happenings=happenings(story), is_only_told=is_only_told)
+        return render_template(
+            "ticket.html",
+            story=story,
+            happenings=happenings(story),
+            is_only_told=is_only_told,
+            # Who presses twice sends the same check-in twice, and it counts once.
+            nonce=f"desk-{uuid4().hex}",
+        )
 
     @web.post(f"/tickets/<{ID}:ticket_id>/checkin")
     @for_staff
@@ -80,13 +89,15 @@ def _check_in(box: Box, ticket_id: int) -> None:
     is_forced = "force" in request.form
     if is_forced and not reason:
         raise ActionError(_("Forcing a check-in needs a reason; nothing was recorded."))
-    verdict = box.desk.check_in(ticket_id, me().name, reason, is_forced=is_forced).verdict
+    nonce = text_of("nonce")[:MAX_NONCE_CHARS] or None
+    verdict = box.desk.check_in(ticket_id, me().name, reason, is_forced=is_forced, nonce=nonce).verdict
     if not verdict.is_ok:
         assert verdict.reason is not None
         flash(_("Not checked in: %(why)s.", why=VERDICTS[verdict.reason]), "danger")
         return
-    action = "forced a check-in" if is_forced else "checked in"
-    box.did(me().name, me().role, action, f"{ticket_id} {reason}".strip())
+    if not verdict.is_repeat:
+        action = "forced a check-in" if is_forced else "checked in"
+        box.did(me().name, me().role, action, f"{ticket_id} {reason}".strip())
     flash(_("Checked in."), "success")
 
 

@@ -6,10 +6,11 @@ import json
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from edgebox.box import ActionError, Box
-from edgebox.model import CheckInList
+from edgebox.web.errands import Errands, Outcome
 from edgebox.web.fields import ID
 from edgebox.web.now import live, run_view
 from edgebox.web.people import for_lead, me
@@ -17,19 +18,26 @@ from edgebox.web.people import for_lead, me
 
 def register(web: Blueprint, box: Box) -> None:
     """The page and its actions."""
+    errands = Errands(box.clock.now)
+
+    def view() -> dict[str, object]:
+        return {
+            "statuses": box.status(),
+            "run": run_view(box),
+            "errand": errands.look(),
+            "zone_list": next(iter(box.store.lists.all()), None),
+        }
 
     @web.get("/lists")
     @for_lead
     def lists() -> str:
-        return render_template("lists.html", statuses=box.status(), run=run_view(box), zone_list=_zone_list(box))
+        return render_template("lists.html", **view())
 
     @web.get("/lists/live")
     @for_lead
     def lists_live() -> Response:
-        """How far a test of the connection is, and what came of it."""
-        return live(
-            render_template("lists_live.html", statuses=box.status(), run=run_view(box), zone_list=_zone_list(box))
-        )
+        """How far a test of the connection or a registration is, and what came of it."""
+        return live(render_template("lists_live.html", **view()))
 
     @web.post("/lists/add")
     @for_lead
@@ -37,20 +45,22 @@ def register(web: Blueprint, box: Box) -> None:
         url, key = request.form.get("url", "").strip(), request.form.get("key", "").strip()
         if url.startswith("{"):
             url, key = _from_qr(url)
-        added = box.add_list(
-            url, key, name=request.form.get("name", "").strip() or None, separate="separate" in request.form
-        )
-        box.did(me().name, me().role, "added a list", added.path)
-        if added.catalog is None:
-            flash(
-                _(
+        name, separate, person = request.form.get("name", "").strip(), "separate" in request.form, me()
+
+        def register() -> Outcome:
+            added = box.add_list(url, key, name=name or None, separate=separate)
+            box.did(person.name, person.role, "added a list", added.path)
+            if added.catalog is None:
+                text = _l(
                     "%(name)s was added. Its ticket server cannot be reached now; tickets come with the first pull.",
                     name=added.name,
-                ),
-                "warning",
-            )
-        else:
-            flash(_("%(name)s was added; its tickets are being fetched.", name=added.name), "success")
+                )
+                return Outcome("warning", text)
+            return Outcome("success", _l("%(name)s was added; its tickets are being fetched.", name=added.name))
+
+        failed = _l("The box failed over this; please look whether the list is there.")
+        if not errands.start(_l("Asking the ticket server …"), register, failed):
+            raise ActionError(_("The box is still asking a ticket server; nothing else was done. Please try again."))
         return redirect(url_for("web.lists"))
 
     @web.post(f"/lists/<{ID}:list_id>/test")
@@ -89,11 +99,6 @@ def register(web: Blueprint, box: Box) -> None:
         box.did(me().name, me().role, "removed a list", name)
         flash(_("%(name)s was removed; its journal stays.", name=name), "success")
         return redirect(url_for("web.lists"))
-
-
-def _zone_list(box: Box) -> CheckInList | None:
-    """Whose time zone the page's times are in."""
-    return next(iter(box.store.lists.all()), None)
 
 
 def _from_qr(text: str) -> tuple[str, str]:

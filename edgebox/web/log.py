@@ -12,7 +12,17 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 
 from edgebox.box import Box
-from edgebox.export import JOURNAL_COLUMNS, LOG_COLUMNS, journal_row, log_row, write_csv
+from edgebox.export import (
+    DEED_COLUMNS,
+    JOURNAL_COLUMNS,
+    LOG_COLUMNS,
+    SYNC_COLUMNS,
+    deed_row,
+    journal_row,
+    log_row,
+    sync_row,
+    write_csv,
+)
 from edgebox.store.journal import export
 from edgebox.store.log import LogEntry, entries
 from edgebox.web.fields import asked_id
@@ -22,6 +32,8 @@ from edgebox.web.words import zone_of
 
 A_PAGE = 50
 MAX_PAGE = 10_000
+EXPORTED = 100_000
+"""More syncs and deeds than are kept."""
 FILTERS = ("list", "device", "name", "secret", "since")
 ATTEMPTS, SYNCS, DEEDS = "attempts", "syncs", "deeds"
 
@@ -60,6 +72,16 @@ def register(web: Blueprint, box: Box) -> None:
     @for_lead
     def log_csv() -> Response:
         return _csv("log.csv", LOG_COLUMNS, map(log_row, _wanted(box, is_newest_first=False)))
+
+    @web.get("/syncs.csv")
+    @for_lead
+    def syncs_csv() -> Response:
+        return _csv("syncs.csv", SYNC_COLUMNS, map(sync_row, box.store.runs.newest(EXPORTED, asked_id("list"))[::-1]))
+
+    @web.get("/staff.csv")
+    @for_lead
+    def deeds_csv() -> Response:
+        return _csv("staff.csv", DEED_COLUMNS, map(deed_row, box.store.staff.deeds(EXPORTED)[::-1]))
 
     @web.get("/journal.csv")
     @for_lead

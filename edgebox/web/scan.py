@@ -35,11 +35,12 @@ def register(web: Blueprint, box: Box) -> None:
         key = _key_in(request.form.get("key", "").strip())
         device = box.store.devices.by_key(key)
         if not key:
-            session.pop("scan_key", None)
+            session.pop("scan_device", None)
         elif device is None:
             flash(_("No device has this key. The lead finds it on the page Devices."), "danger")
         else:
-            session["scan_key"] = key
+            # Not the key: whoever holds the laptop can read its cookies.
+            session["scan_device"] = device.id
         return redirect(url_for("web.scan"))
 
     @web.post("/scan/redeem")
@@ -74,7 +75,7 @@ def _key_in(text: str) -> str:
 
 
 def _device(box: Box) -> Device | None:
-    return box.store.devices.by_key(session["scan_key"]) if "scan_key" in session else None
+    return box.store.devices.working(session.get("scan_device"))
 
 
 def _list(box: Box, device: Device | None) -> CheckInList | None:

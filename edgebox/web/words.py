@@ -80,6 +80,9 @@ CHECKIN_STATES = {
     "cancelled": _l("undone"),
 }
 
+WORK = {"push": _l("push"), "pull": _l("pull"), "probe": _l("probe"), "look-up": _l("look-up")}
+"""What a sync was about: a probe asks whether upstream is there, a look-up for one ticket."""
+
 ROLES = {Role.GATE: _l("gate"), Role.LEAD: _l("lead")}
 
 DEEDS = {
@@ -123,6 +126,7 @@ def register(app: Flask, box: Box) -> None:
         verdict_name=lambda verdict: VERDICTS.get(verdict, verdict),
         conflict_name=lambda reason: CONFLICTS.get(reason, reason),
         checkin_state_name=lambda state: CHECKIN_STATES.get(state, state),
+        work_name=lambda verb: WORK.get(verb, verb),
         deed_name=lambda action: DEEDS.get(action, action),
         checkins=checkins,
         tickets=tickets,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from edgebox.store import NotWritable
 from edgebox.store.staff import Role, Staff
+from tests.support.box import wait_until
 from tests.web.conftest import Browser, House
 
 
@@ -78,6 +80,7 @@ def test_what_the_lead_does(house: House, lead: Browser, parked: int) -> None:
     lead.post("/lists/1/remove")
     assert next(new) == [("Lena", "lead", "removed a list", "Default")]
     lead.post("/lists/add", url=house.stub.url, key=house.stub.key)
+    wait_until(lambda: "data-busy" not in lead.get("/lists/live").text, 60, "the list is added")
     assert next(new) == [("Lena", "lead", "added a list", "demoorga/democon")]
 
 
@@ -129,3 +132,17 @@ def test_what_was_done_is_done_though_the_disk_has_no_room_for_the_record(
     assert "nothing was recorded" not in page
     assert "lacks: checked in (lead)" in caplog.text
     assert caplog.records[-1].levelno == logging.ERROR
+
+
+def test_who_presses_force_twice_lets_one_in_once(house: House, gate: Browser) -> None:
+    ada = house.ticket_id("secret-of-ada")
+    nonce = re.search(r'name="nonce" value="([^"]+)"', gate.get(f"/tickets/{ada}").text)
+    assert nonce
+    for _press in range(2):
+        gate.post(f"/tickets/{ada}/checkin", force="1", reason="the band is with her", nonce=nonce[1])
+        assert "Checked in" in gate.get(f"/tickets/{ada}").text
+    assert [checkin.nonce for checkin in house.checkins()] == [nonce[1]]
+    assert [deed[2] for deed in house.deeds()].count("forced a check-in") == 1
+    again = re.search(r'name="nonce" value="([^"]+)"', gate.get(f"/tickets/{ada}").text)
+    assert again is not None
+    assert again[1] != nonce[1]  # whoever comes back to the page means another one

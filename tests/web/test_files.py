@@ -62,6 +62,18 @@ def test_the_log_as_csv_has_what_the_filters_let_through(house: House, lead: Bro
     assert [row["secret"] for row in rows_of(lead.get("/log.csv?secret=secret-of-bob").text)] == ["secret-of-bob"]
 
 
+def test_syncs_and_what_staff_did_as_csv(house: House, lead: Browser) -> None:
+    house.box.sync_now()
+    lead.post("/devices/add", name="=Gate 2", list="1")
+    pull = next(row for row in rows_of(lead.get("/syncs.csv").text) if row["what"] == "pull")
+    assert pull["ok"] == "True"
+    assert pull["outcome"].startswith(f"{len(house.stub.tickets)} tickets")
+    assert rows_of(lead.get("/syncs.csv?list=99").text) == []
+    done = rows_of(lead.get("/staff.csv").text)
+    assert [row["what"] for row in done] == ["logged in", "added a device"]
+    assert done[-1]["about"].startswith("'=Gate 2")
+
+
 def test_the_journal_as_csv_shows_what_was_undone_and_by_whom(house: House, lead: Browser) -> None:
     house.scan("secret-of-ada")
     house.box.desk.undo(house.checkins()[0].id, "Lena", "=wrong guest")

@@ -9,7 +9,7 @@ from tests.web.conftest import DEVICE_KEY, Browser, House
 
 PAGES = [
     "/", "/now/live", "/find", "/find?query=Ada", "/tickets/1", "/scan", "/attention", "/devices", "/devices/Gate 1/qr",
-    "/lists", "/lists/1/sheet", "/log", "/log.csv", "/journal.csv", "/box",
+    "/lists", "/lists/1/sheet", "/log", "/log.csv", "/journal.csv", "/syncs.csv", "/staff.csv", "/box",
 ]  # fmt: skip
 API = "/pretixdroid/api/demoorga/democon"
 

@@ -6,19 +6,54 @@ import threading
 
 import pytest
 
+from edgebox.box import ActionError
 from edgebox.web import now as now_module
+from tests.support.box import wait_until
 from tests.support.upstream import Hold, held
 from tests.web.conftest import Browser, House
 
 
-def test_who_presses_twice_registers_a_list_once(house: House, lead: Browser) -> None:
-    """Both ask the ticket server before either has registered it."""
+def said(lead: Browser) -> str:
+    """What came of the errand, once it is done."""
+    wait_until(lambda: "data-busy" not in lead.get("/lists/live").text, 60, "the errand is done")
+    return lead.get("/lists/live").text
+
+
+def test_a_list_is_registered_by_itself_and_once_however_often_it_is_pressed(house: House, lead: Browser) -> None:
     house.box.remove_list(house.list_.id)
-    form = {"csrf_token": lead.token(), "url": house.stub.url, "key": house.stub.key, "back": "web.lists"}
+    hold = Hold()
+    house.stub.on("status", lambda request: held(hold))
+    lead.post("/lists/add", url=house.stub.url, key=house.stub.key)
+    assert hold.reached.wait(60)
+    assert "Asking the ticket server" in lead.get("/lists").text  # answered already
+    lead.post("/lists/add", url=house.stub.url, key=house.stub.key, back="web.lists")
+    assert "nothing else was done" in lead.get("/lists").text
+    house.stub.off()
+    hold.release()
+    assert "was added; its tickets are being fetched" in said(lead)
+    assert len(house.box.store.lists.all()) == 1
+    assert [deed[2] for deed in house.deeds()].count("added a list") == 1
+
+    lead.post("/lists/add", url=house.stub.url, key=house.stub.key)
+    assert "nothing was added" in said(lead)
+    assert len(house.box.store.lists.all()) == 1
+
+
+def test_two_who_register_the_same_list_at_once_register_it_once(house: House) -> None:
+    """A command and a page both ask the ticket server before either has registered the list."""
+    house.box.remove_list(house.list_.id)
     holds = [Hold(), Hold()]
     left = list(holds)
     house.stub.on("status", lambda request: held(left.pop()) if left else None)
-    threads = [threading.Thread(target=lead.send, args=("/lists/add", 302, form)) for _ in holds]
+    refused: list[str] = []
+
+    def register() -> None:
+        try:
+            house.box.add_list(house.stub.url, house.stub.key)
+        except ActionError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=register) for _ in holds]
     for thread in threads:
         thread.start()
     for hold in holds:
@@ -28,13 +63,26 @@ def test_who_presses_twice_registers_a_list_once(house: House, lead: Browser) ->
     for thread in threads:
         thread.join(60)
     assert len(house.box.store.lists.all()) == 1
-    assert [deed[2] for deed in house.deeds()].count("added a list") == 1
+    assert len(refused) == 1
+
+
+def test_a_fault_of_the_box_is_said_and_logged(
+    house: House, lead: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(house.box, "add_list", fail)
+    lead.post("/lists/add", url=house.stub.url, key=house.stub.key)
+    assert "The box failed over this" in said(lead)
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_configuration_qr_is_taken_as_it_is(house: House, lead: Browser) -> None:
     house.box.remove_list(house.list_.id)
     qr = f'{{"version": 3, "url": "{house.stub.url}", "key": "{house.stub.key}", "allow_search": true}}'
     lead.post("/lists/add", url=qr)
+    assert "was added" in said(lead)
     assert house.list_.path == "demoorga/democon"
 
 

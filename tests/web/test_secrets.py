@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import logging
+import zlib
 
 import pytest
 
@@ -64,5 +66,16 @@ def test_nothing_secret_is_in_the_audit_log_or_the_log_of_the_box(
 
 
 def test_a_csv_of_the_log_is_for_the_lead(house: House, gate: Browser) -> None:
-    for path in ("/log.csv", "/journal.csv"):
+    for path in ("/log.csv", "/journal.csv", "/syncs.csv", "/staff.csv"):
         assert "secret-of" not in gate.get(path, 403).text
+
+
+def test_the_cookie_of_the_scan_page_holds_no_key(house: House, gate: Browser) -> None:
+    gate.post("/scan/device", key=DEVICE_KEY)
+    cookie = gate.client.get_cookie("edgebox")
+    assert cookie is not None
+    value = cookie.value.lstrip(".").split(".")[0]
+    told = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    told = zlib.decompress(told) if cookie.value.startswith(".") else told
+    assert b"scan_device" in told
+    assert DEVICE_KEY.encode() not in told

@@ -57,9 +57,17 @@
     tellAgain();
   };
 
-  const update = (text, last) => {
+  const isTyped = (field) =>
+    field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+
+  const update = (live, text, last) => {
     const answer = document.createElement("template");
     answer.innerHTML = text;
+    const rows = answer.content.querySelector("template[data-rows]")?.dataset.rows;
+    if (rows !== undefined && rows !== live.dataset.rows && ![...document.querySelectorAll("main input")].some(isTyped)) {
+      location.reload(); // there are others now; but nobody's typing is thrown away
+      return;
+    }
     for (const { dataset: { part: id }, innerHTML } of answer.content.querySelectorAll("template[data-part]")) {
       const part = document.getElementById(id);
       // A screen reader reads again what is replaced: only what has changed is.
@@ -89,7 +97,7 @@
           return;
         }
         if (answer.status === 200) {
-          update(await answer.text(), last);
+          update(live, await answer.text(), last);
           etag = answer.headers.get("ETag");
         }
         failures = answer.ok || answer.status === 304 ? 0 : failures + 1;
