@@ -265,6 +265,8 @@ class Line:
             is_news = self.link.went_wrong(work, str(error))
         else:
             is_news = self.link.failed(error)
+            if work == "pull":
+                self._pull_due_s = self._monotonic()  # as soon as upstream is back
             if work in ("push", "pull"):
                 is_news = self.link.went_wrong(work, str(error)) and is_news
         if is_news:

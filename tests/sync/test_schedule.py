@@ -284,6 +284,17 @@ def test_pulls_come_by_themselves(open_venue: OpenVenue, stub: StubUpstream) -> 
     wait_until(lambda: "new000000000" in venue.tickets(), SOON_S, "a new ticket")
 
 
+def test_a_pull_that_failed_is_made_up_for_as_soon_as_upstream_is_back(serving: Venue, stub: StubUpstream) -> None:
+    """Or staff who pressed Sync in an outage would read of trouble until the next pull, minutes after it is over."""
+    wait_until(lambda: serving.box.sync.is_online(serving.list.id), SOON_S, "online")
+    stub.stop()
+    assert serving.box.sync.now(serving.list.id).problem
+    stub.add_ticket("new000000000")
+    stub.start()
+    wait_until(lambda: "new000000000" in serving.tickets(), SOON_S, "a new ticket")
+    wait_until(lambda: serving.box.sync.report(serving.list.id).detail == "", SOON_S, "nothing is wrong any more")
+
+
 def test_what_waited_over_a_restart_is_pushed_by_itself(open_venue: OpenVenue, stub: StubUpstream) -> None:
     stub.add_tickets(2)
     venue = open_venue()
