@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 256 * 1024
 """Of one request; the longest honest one is a redeem with many long answers."""
 
-DEVICES = "/pretixdroid/"
+DEVICES = "pretixdroid/"
 """Below this address there are devices, which want JSON whatever they say."""
 
 MAX_CONNECTIONS = 1000
@@ -59,13 +60,8 @@ FINISH_WITHIN_S = 5.0
 
 
 def create_app(box: Box) -> Flask:
-    """The application: devices, and `/healthz`. Whatever goes wrong is told in JSON."""
-    app = Flask("edgebox", static_folder=None, static_url_path="/static")
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    # An answer to OPTIONS that Flask would make up by itself, as HTML.
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.merge_slashes = False
-    app.register_blueprint(pretixdroid.create_blueprint(box))
+    """The application: the staff pages and `/healthz`, and in front of them the devices."""
+    app = _new_app("edgebox", _refuse)
     web.mount(app, box)
 
     @app.get("/healthz")
@@ -75,17 +71,31 @@ def create_app(box: Box) -> Flask:
             return jsonify({"status": "error", "message": f"the store cannot be written: {failure}"}), 503
         return jsonify({"status": "ok"}), 200
 
-    @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> Response:
-        if not request.path.startswith(DEVICES) and request.accept_mimetypes.accept_html:
-            return web.refuse(error)
-        status = error.code or 500
-        reason, message = _PLAIN.get(status, ("bad_request", "The request cannot be understood; nothing was recorded."))
-        response = jsonify(error_body(reason, message))
-        response.status_code = status
-        if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-        return response
+    devices, pages = _create_device_app(box), app.wsgi_app
+
+    def by_address(environ: dict[str, Any], start_response: Any) -> Any:
+        is_for_devices = environ["PATH_INFO"].lstrip("/").startswith(DEVICES)
+        return (devices.wsgi_app if is_for_devices else pages)(environ, start_response)
+
+    app.wsgi_app = by_address  # type: ignore[method-assign]
+    return app
+
+
+def _create_device_app(box: Box) -> Flask:
+    """What devices speak to: an application of its own, so that no scan walks past what only the pages need (sessions,
+    log-ins, languages, their many addresses). Whatever goes wrong is told in JSON."""
+    app = _new_app("edgebox.devices", _refuse_in_json)
+    app.register_blueprint(pretixdroid.create_blueprint(box))
+    return app
+
+
+def _new_app(name: str, refuse: Callable[[HTTPException], Response]) -> Flask:
+    app = Flask(name, static_folder=None, static_url_path="/static", root_path=str(Path(__file__).parent))
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # An answer to OPTIONS that Flask would make up by itself, as HTML.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
+    app.register_error_handler(HTTPException, refuse)
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> tuple[Response, int]:
@@ -94,6 +104,20 @@ def create_app(box: Box) -> Flask:
         return jsonify(error_body("server_error", "The box has a fault; nothing was recorded. Please tell staff.")), 500
 
     return app
+
+
+def _refuse(error: HTTPException) -> Response:
+    return web.refuse(error) if request.accept_mimetypes.accept_html else _refuse_in_json(error)
+
+
+def _refuse_in_json(error: HTTPException) -> Response:
+    status = error.code or 500
+    reason, message = _PLAIN.get(status, ("bad_request", "The request cannot be understood; nothing was recorded."))
+    response = jsonify(error_body(reason, message))
+    response.status_code = status
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 _PLAIN = {
