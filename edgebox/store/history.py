@@ -8,8 +8,9 @@ store's own numbers, never the clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
 
 from edgebox.instants import from_text
 from edgebox.model import CheckInList, PastCheckIn, Ticket, TicketData
@@ -18,7 +19,7 @@ from edgebox.store.db import Connection, Row
 DATA_COLUMNS = tuple(field.name for field in fields(TicketData))
 """Columns that hold what upstream tells of a ticket; they bear the model's names."""
 
-TICKET_COLUMNS = f"ticket.id, ticket.source_id, is_withdrawn, ticket.told, {', '.join(DATA_COLUMNS)}"
+TICKET_COLUMNS = ", ".join(f"ticket.{name}" for name in ("id", "source_id", "is_withdrawn", "told", *DATA_COLUMNS))
 
 
 def data_from(row: Row) -> TicketData:
@@ -47,37 +48,87 @@ def ticket_from(row: Row) -> Ticket:
     )
 
 
-def find(connection: Connection, source_id: int, secret: str) -> Ticket | None:
-    """The ticket of this source with exactly this secret."""
-    row = connection.execute(
-        f"SELECT {TICKET_COLUMNS} FROM ticket WHERE source_id = ? AND secret = ?", (source_id, secret)
-    ).fetchone()
-    return ticket_from(row) if row else None
+_FIND = (
+    f"SELECT {TICKET_COLUMNS}, max(ticket.told, source.told) AS told_up_to,"
+    " EXISTS (SELECT 1 FROM told_checkin WHERE list_id = :list AND ticket_id = ticket.id) AS has_told_checkin,"
+    " own.id AS own_id, own.datetime AS own_datetime, own.settled_number AS own_settled_number,"
+    " own.is_forced AS own_is_forced, own.state AS own_state, own.nonce AS own_nonce,"
+    " coalesce(device.name, own.staff_name) AS own_device_name"
+    " FROM ticket JOIN source ON source.id = ticket.source_id"
+    " LEFT JOIN checkin AS own ON own.ticket_id = ticket.id AND own.list_id = :list"
+    " LEFT JOIN device ON device.id = own.device_id"
+    " WHERE {} ORDER BY own.id"
+)
+"""A ticket and all that the box has against it: one row for each check-in, at least one. (One statement for a whole
+batch: each costs more than what it looks up, for the thread gives way to the others meanwhile.)"""
+
+FIND_BY_ID = _FIND.format("ticket.source_id = :source AND ticket.id = :id")
 
 
-def history_of(connection: Connection, list_: CheckInList, ticket: Ticket) -> tuple[PastCheckIn, ...]:
-    """The check-ins that count against this ticket on this list, oldest first.
+@cache
+def find_by_secrets(count: int) -> str:
+    """The statement that finds this many tickets of a source by their secrets."""
+    marks = ", ".join(f":secret{number}" for number in range(count))
+    return _FIND.format(f"ticket.source_id = :source AND ticket.secret IN ({marks})")
 
-    The old API tells that there is a check-in but not when: where the box itself settled one that upstream has since
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the box holds of a ticket, as a list sees it."""
+
+    ticket: Ticket
+    history: tuple[PastCheckIn, ...]
+    """The check-ins that count against it on this list, oldest first."""
+    nonces: frozenset[str]
+    """Of all its check-ins on this list, undone ones too."""
+
+
+def find(connection: Connection, list_: CheckInList, secret: str) -> Held | None:
+    """The ticket of this list's source with exactly this secret."""
+    return find_all(connection, list_, [secret]).get(secret)
+
+
+def find_all(connection: Connection, list_: CheckInList, secrets: Sequence[str]) -> dict[str, Held]:
+    """By secret: the tickets of this list's source that have exactly these."""
+    # A power of two each time, the rest of it looks for nothing: so there are few statements to prepare.
+    count = 1 << (len(secrets) - 1).bit_length()
+    parameters: dict[str, object] = {f"secret{number}": None for number in range(len(secrets), count)}
+    parameters |= {f"secret{number}": secret for number, secret in enumerate(secrets)}
+    parameters |= {"list": list_.id, "source": list_.source.id}
+    rows_of: dict[str, list[Row]] = {}
+    for row in connection.execute(find_by_secrets(count), parameters).fetchall():
+        rows_of.setdefault(row["secret"], []).append(row)
+    return {secret: held for secret, rows in rows_of.items() if (held := _held(rows))}
+
+
+def get(connection: Connection, list_: CheckInList, ticket_id: int) -> Held | None:
+    """The ticket of this list's source with this id."""
+    parameters = {"list": list_.id, "source": list_.source.id, "id": ticket_id}
+    return _held(connection.execute(FIND_BY_ID, parameters).fetchall())
+
+
+def _held(rows: list[Row]) -> Held | None:
+    if not rows:
+        return None
+    ticket = ticket_from(rows[0])
+    own = [row for row in rows if row["own_id"] is not None]
+    if not own and not rows[0]["has_told_checkin"]:
+        return Held(ticket, (), frozenset())
+    return Held(ticket, _history(rows[0], own), frozenset(row["own_nonce"] for row in own))
+
+
+def _history(first: Row, own: list[Row]) -> tuple[PastCheckIn, ...]:
+    """The old API tells that there is a check-in but not when: where the box itself settled one that upstream has since
     told, that is the one meant, and its time and device are known.
     """
-    told, has_told_checkin = connection.execute(
-        "SELECT max(told, ?), EXISTS (SELECT 1 FROM told_checkin WHERE list_id = ? AND ticket_id = ?)"
-        " FROM source WHERE id = ?",
-        (ticket.told, list_.id, ticket.id, ticket.source_id),
-    ).fetchone()
-    own = connection.execute(
-        "SELECT datetime, settled_number, is_forced, coalesce(device.name, staff_name) AS name"
-        " FROM checkin LEFT JOIN device ON device.id = device_id"
-        " WHERE ticket_id = ? AND list_id = ? AND state <> 'cancelled' ORDER BY checkin.id",
-        (ticket.id, list_.id),
-    ).fetchall()
+    told = first["told_up_to"]
+    own = [row for row in own if row["own_state"] != "cancelled"]
 
     def is_superseded(row: Row) -> bool:
-        return row["settled_number"] is not None and row["settled_number"] <= told
+        return row["own_settled_number"] is not None and row["own_settled_number"] <= told
 
     counted = tuple(_past(row) for row in own if not is_superseded(row))
-    if not has_told_checkin:
+    if not first["has_told_checkin"]:
         return counted
     return (_told([row for row in own if is_superseded(row)]), *counted)
 
@@ -85,21 +136,13 @@ def history_of(connection: Connection, list_: CheckInList, ticket: Ticket) -> tu
 def _told(superseded: list[Row]) -> PastCheckIn:
     """The check-in that upstream tells of, as far as it is one of the box's own."""
     # Nothing counted against the ticket when one was let in without force: what is before that one has been undone.
-    unforced = [row for row in superseded if not row["is_forced"]]
+    unforced = [row for row in superseded if not row["own_is_forced"]]
     first = unforced[-1:] or superseded[:1]
     return _past(first[0]) if first else PastCheckIn(None)
 
 
 def _past(row: Row) -> PastCheckIn:
-    return PastCheckIn(from_text(row["datetime"]), row["name"])
-
-
-def has_nonce(connection: Connection, list_id: int, ticket_id: int, nonce: str) -> bool:
-    """Whether a check-in of this ticket and list has this nonce."""
-    row = connection.execute(
-        "SELECT 1 FROM checkin WHERE ticket_id = ? AND list_id = ? AND nonce = ?", (ticket_id, list_id, nonce)
-    ).fetchone()
-    return row is not None
+    return PastCheckIn(from_text(row["own_datetime"]), row["own_device_name"])
 
 
 def earlier_answers(connection: Connection, list_: CheckInList, secret: str) -> tuple[Mapping[int, str], ...]:

@@ -1,10 +1,13 @@
-"""Deciding and recording a redeem, as one step in the writer."""
+"""Deciding and recording redeems, as one step in the writer: all that wait at once are looked up together."""
 
 from __future__ import annotations
 
 import secrets as random_text
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
+from itertools import chain
 
 from edgebox.clock import Stamp
 from edgebox.instants import to_text
@@ -24,7 +27,6 @@ from edgebox.rules import decide
 from edgebox.store import history
 from edgebox.store.attempts import Attempt, Attempts
 from edgebox.store.db import Connection, Refused
-from edgebox.store.journal import open_conflict
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
 from edgebox.store.writer import Writer
@@ -66,80 +68,127 @@ class Redeemer:
 
         Raises Busy or NotWritable: then nothing was recorded. Raises Refused when the list was removed meanwhile.
         """
-        return self._writer.redeem(lambda connection: self._decide_and_record(connection, scan))
+        return self._writer.redeem_together(scan, self._decide_and_record)
 
-    def _decide_and_record(self, connection: Connection, scan: Scan) -> Redeemed:
-        list_ = self._lists.get(scan.list_id)
+    def _decide_and_record(self, connection: Connection, scans: Sequence[Scan]) -> list[Redeemed | Exception]:
+        """Decide scans in the order in which they came, and record what is accepted: in a few statements for all."""
+        outcomes: dict[int, Redeemed | Exception] = {}
+        waiting = list(enumerate(scans))
+        while waiting:
+            # Of several scans of one ticket the later ones must see what became of the first.
+            firsts = {scan.request.secret: (order, scan) for order, scan in reversed(waiting)}
+            chosen = sorted(firsts.values(), key=lambda each: each[0])
+            for list_id in dict.fromkeys(scan.list_id for _, scan in chosen):
+                mine = [(order, scan) for order, scan in chosen if scan.list_id == list_id]
+                done = self._on_list(connection, list_id, [scan for _, scan in mine])
+                outcomes.update(zip((order for order, _ in mine), done, strict=True))
+            waiting = [(order, scan) for order, scan in waiting if order not in outcomes]
+        return [outcomes[order] for order in range(len(scans))]
+
+    def _on_list(self, connection: Connection, list_id: int, scans: list[Scan]) -> list[Redeemed | Exception]:
+        """Scans of one list, each of another ticket."""
+        list_ = self._lists.get(list_id)
         if list_ is None:
-            raise Refused("this check-in list was removed from the box")
-        facts = _facts(connection, list_, scan)
-        verdict = decide(facts)
-        if verdict.is_ok and not verdict.is_repeat:
-            assert facts.ticket is not None
-            self._record(connection, list_, facts.ticket, scan, verdict)
-        else:
-            self._writer.after_commit(lambda: self._attempts.add(_attempt(scan, facts.ticket, verdict)))
-        is_redeemed = bool(facts.history) or (verdict.is_ok and not verdict.is_repeat)
-        return Redeemed(verdict, facts.ticket, is_redeemed)
+            return [Refused("this check-in list was removed from the box") for _ in scans]
+        held = history.find_all(connection, list_, [scan.request.secret for scan in scans])
+        outcomes: list[Redeemed | Exception] = []
+        accepted: list[tuple[object, ...]] = []
+        for scan in scans:
+            facts = _facts(connection, list_, scan, held.get(scan.request.secret))
+            verdict = decide(facts)
+            is_new = verdict.is_ok and not verdict.is_repeat
+            if is_new:
+                assert facts.ticket is not None
+                accepted.append(self._row(list_, facts.ticket, scan, verdict))
+            else:
+                self._writer.after_commit(partial(self._attempts.add, _attempt(scan, facts.ticket, verdict)))
+            outcomes.append(Redeemed(verdict, facts.ticket, bool(facts.history) or is_new))
+        if accepted:
+            _insert(connection, accepted)
+            if not list_.has_upstream:
+                self._numbers.keep(connection)
+            self._lists.touch(list_.id)
+        return outcomes
 
-    def _record(self, connection: Connection, list_: CheckInList, ticket: Ticket, scan: Scan, verdict: Verdict) -> None:
+    def _row(self, list_: CheckInList, ticket: Ticket, scan: Scan, verdict: Verdict) -> tuple[object, ...]:
+        """A check-in's row, in the order of COLUMNS."""
         request, stamp = scan.request, scan.stamp
+        at = to_text(stamp.at)
         if request.datetime is not None:
             kind = StampKind.CLIENT
         else:
             kind = StampKind.TRUSTED if stamp.is_trusted else StampKind.UNTRUSTED
-        at = to_text(stamp.at)
-        state = CheckInState.PENDING if list_.has_upstream else CheckInState.SETTLED
-        is_settled = state is CheckInState.SETTLED
-        checkin_id = connection.execute(
-            "INSERT INTO checkin (list_id, ticket_id, device_id, secret, nonce, datetime, stamp, received_at, boot_id,"
-            " boottime_s, is_forced, is_offline, ignores_unpaid, answers, state, settled_number, settled_at,"
-            " staff_name, staff_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                list_.id,
-                ticket.id,
-                scan.device_id,
-                ticket.data.secret,
-                request.nonce or random_text.token_hex(16),
-                to_text(request.datetime or stamp.at),
-                kind,
-                at,
-                stamp.boot_id,
-                stamp.boottime_s,
-                request.is_forced,
-                scan.is_offline,
-                request.ignores_unpaid,
-                history.answers_to_json(request.answers),
-                state,
-                self._numbers.take(connection) if is_settled else None,
-                at if is_settled else None,
-                scan.staff_name,
-                scan.staff_reason,
-            ),
-        ).lastrowid
-        assert checkin_id is not None
-        self._lists.touch(list_.id)
-        if verdict.passed is not None:
-            open_conflict(connection, checkin_id, ConflictReason(verdict.passed.value), _beside(verdict), stamp.at)
-        if kind is StampKind.CLIENT and request.datetime is not None and stamp.is_trusted:
-            _flag_implausible(connection, checkin_id, request.datetime, stamp.at)
+        is_settled = not list_.has_upstream
+        conflict, note = _conflict(scan, verdict)
+        return (
+            list_.id,
+            ticket.id,
+            scan.device_id,
+            ticket.data.secret,
+            request.nonce or random_text.token_hex(16),
+            to_text(request.datetime) if request.datetime else at,
+            kind,
+            at,
+            stamp.boot_id,
+            stamp.boottime_s,
+            request.is_forced,
+            scan.is_offline,
+            request.ignores_unpaid,
+            history.answers_to_json(request.answers) if request.answers else "{}",
+            CheckInState.SETTLED if is_settled else CheckInState.PENDING,
+            self._numbers.next() if is_settled else None,
+            at if is_settled else None,
+            scan.staff_name,
+            scan.staff_reason,
+            conflict,
+            note,
+            at if conflict else None,
+        )
 
 
-def _facts(connection: Connection, list_: CheckInList, scan: Scan) -> Facts:
-    ticket = history.find(connection, list_.source.id, scan.request.secret)
-    if ticket is None:
+COLUMNS = (
+    "list_id, ticket_id, device_id, secret, nonce, datetime, stamp, received_at, boot_id, boottime_s, is_forced,"
+    " is_offline, ignores_unpaid, answers, state, settled_number, settled_at, staff_name, staff_reason, conflict,"
+    " conflict_note, conflict_opened_at"
+)
+ROW = f"({', '.join('?' * len(COLUMNS.split(',')))})"
+
+
+def _insert(connection: Connection, rows: list[tuple[object, ...]]) -> None:
+    """Add to the journal, in order. (A power of two each time: so there are few statements to prepare.)"""
+    while rows:
+        count = 1 << (len(rows).bit_length() - 1)
+        some, rows = rows[:count], rows[count:]
+        connection.execute(f"INSERT INTO checkin ({COLUMNS}) VALUES {', '.join([ROW] * count)}", tuple(chain(*some)))
+
+
+def _facts(connection: Connection, list_: CheckInList, scan: Scan, held: history.Held | None) -> Facts:
+    if held is None:
         return Facts(scan.request, None)
-    questions = list_.catalog.questions_for(ticket.data.item_id) if list_.catalog else ()
-    nonce = scan.request.nonce
+    item_id = held.ticket.data.item_id
+    questions = list_.catalog.questions_for(item_id) if list_.catalog else ()
     return Facts(
         request=scan.request,
-        ticket=ticket,
-        item_is_for_device=scan.device is None or scan.device.may_scan(ticket.data.item_id),
-        is_repeat=bool(nonce) and history.has_nonce(connection, list_.id, ticket.id, nonce or ""),
-        history=history.history_of(connection, list_, ticket),
+        ticket=held.ticket,
+        item_is_for_device=scan.device is None or scan.device.may_scan(item_id),
+        is_repeat=bool(scan.request.nonce) and scan.request.nonce in held.nonces,
+        history=held.history,
         questions=questions,
-        earlier_answers=history.earlier_answers(connection, list_, ticket.data.secret) if questions else (),
+        earlier_answers=history.earlier_answers(connection, list_, held.ticket.data.secret) if questions else (),
     )
+
+
+def _conflict(scan: Scan, verdict: Verdict) -> tuple[ConflictReason | None, str | None]:
+    """What staff must see of a check-in, and what stands beside it. A doubtful time is the lesser matter: its note
+    stands beside that of any other conflict."""
+    sent, now = scan.request.datetime, scan.stamp.at
+    doubt = None
+    if sent is not None and scan.stamp.is_trusted and abs(sent - now) > IMPLAUSIBLE:
+        doubt = f"the device says {to_text(sent)}, the box received it at {to_text(now)}; it is pushed as sent"
+    if verdict.passed is None:
+        return (ConflictReason.DATETIME_IMPLAUSIBLE if doubt else None), doubt
+    notes = [note for note in (_beside(verdict), doubt) if note]
+    return ConflictReason(verdict.passed.value), "; ".join(notes) or None
 
 
 def _attempt(scan: Scan, ticket: Ticket | None, verdict: Verdict) -> Attempt:
@@ -164,9 +213,3 @@ def _beside(verdict: Verdict) -> str | None:
     return f"first used at {at}" + (
         f", device {verdict.first_use.device_name}" if verdict.first_use.device_name else ""
     )
-
-
-def _flag_implausible(connection: Connection, checkin_id: int, sent: datetime, now: datetime) -> None:
-    if abs(sent - now) > IMPLAUSIBLE:
-        note = f"the device says {to_text(sent)}, the box received it at {to_text(now)}; it is pushed as sent"
-        open_conflict(connection, checkin_id, ConflictReason.DATETIME_IMPLAUSIBLE, note, now)

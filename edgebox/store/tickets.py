@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from edgebox.model import CheckInList, PastCheckIn, Ticket
+from edgebox.store import history
 from edgebox.store.db import Connection
 from edgebox.store.folding import fold
-from edgebox.store.history import TICKET_COLUMNS, find, history_of, ticket_from
+from edgebox.store.history import TICKET_COLUMNS, ticket_from
 from edgebox.store.readers import Readers
 
 COUNTED = "is_withdrawn = 0 AND (is_paid = 1 OR checkin_allowed = 1)"
@@ -21,6 +22,16 @@ SETTLED_NOW = (
     " WHERE list_id = :list AND settled_number > :told AND settled_number > ticket.told"
 )
 """Tickets that are in on a list as far as upstream knows; the rule itself is in `store.history`."""
+
+IS_IN = (
+    "(EXISTS (SELECT 1 FROM told_checkin WHERE list_id = :list AND ticket_id = ticket.id)"
+    " OR EXISTS (SELECT 1 FROM checkin INDEXED BY checkin_nonce"
+    "  WHERE ticket_id = ticket.id AND list_id = :list AND state <> 'cancelled'"
+    "  AND (settled_number IS NULL OR settled_number > max(ticket.told, :told))))"
+)
+"""Whether a ticket has a history on a list, for a few of them."""
+
+BY_NAME = "attendee_name IS NULL, folded_name, id"
 
 IN_NOW = SETTLED_NOW + (
     " UNION SELECT ticket_id FROM checkin WHERE list_id = :list AND settled_number IS NULL AND state <> 'cancelled'"
@@ -62,19 +73,14 @@ class Tickets:
     def find(self, list_: CheckInList, secret: str) -> Found | None:
         """The ticket with exactly this secret."""
         with self._readers.reading() as connection:
-            ticket = find(connection, list_.source.id, secret)
-            return Found(ticket, bool(history_of(connection, list_, ticket))) if ticket else None
+            held = history.find(connection, list_, secret)
+            return Found(held.ticket, bool(held.history)) if held else None
 
     def get(self, list_: CheckInList, ticket_id: int) -> tuple[Ticket, tuple[PastCheckIn, ...]] | None:
         """A ticket of the list's source with its history on the list; None where the list has no such ticket."""
         with self._readers.reading() as connection:
-            row = connection.execute(
-                f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id = ? AND source_id = ?", (ticket_id, list_.source.id)
-            ).fetchone()
-            if row is None:
-                return None
-            ticket = ticket_from(row)
-            return ticket, history_of(connection, list_, ticket)
+            held = history.get(connection, list_, ticket_id)
+            return (held.ticket, held.history) if held else None
 
     def search(
         self,
@@ -95,17 +101,24 @@ class Tickets:
         if not folded.strip():
             return []
         start, end = folded, folded + "\U0010ffff"
-        ways = ["SELECT id FROM ticket WHERE source_id = :source AND folded_secret BETWEEN :start AND :end"]
+        ways = [
+            "SELECT id FROM ticket WHERE source_id = :source AND secret BETWEEN :start AND :end"
+            " AND folded_secret = secret",
+            "SELECT id FROM ticket WHERE source_id = :source AND folded_secret BETWEEN :start AND :end"
+            " AND folded_secret <> secret",
+        ]
         if by_name:
             ways.append("SELECT id FROM ticket WHERE source_id = :source AND folded_code BETWEEN :start AND :end")
         if by_name and "\0" not in folded:  # where the phrase of a full-text search would end
             ways.append("SELECT rowid FROM ticket_name WHERE ticket_name MATCH :phrase")
         with self._readers.reading() as connection:
             rows = connection.execute(
-                f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id IN ({' UNION '.join(ways)})"
-                " AND +source_id = :source AND is_withdrawn <= :withdrawn"  # no index but that of the ids
-                " AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
-                " ORDER BY attendee_name IS NULL, folded_name, id LIMIT :limit",
+                f"SELECT {TICKET_COLUMNS}, {IS_IN} AS is_in FROM ticket WHERE id IN ("
+                f" SELECT id FROM ticket WHERE id IN ({' UNION '.join(ways)})"
+                "  AND +source_id = :source AND is_withdrawn <= :withdrawn"  # no index but that of the ids
+                "  AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
+                f"  ORDER BY {BY_NAME} LIMIT :limit"
+                f") ORDER BY {BY_NAME}",
                 {
                     "source": list_.source.id,
                     "start": start,
@@ -114,10 +127,11 @@ class Tickets:
                     "items": None if item_ids is None else json.dumps(sorted(item_ids)),
                     "limit": limit,
                     "withdrawn": withdrawn_too,
+                    "list": list_.id,
+                    "told": _told(connection, list_),
                 },
             ).fetchall()
-            tickets = [ticket_from(row) for row in rows]
-            return [Found(ticket, bool(history_of(connection, list_, ticket))) for ticket in tickets]
+            return [Found(ticket_from(row), bool(row["is_in"])) for row in rows]
 
     def counted(self, list_: CheckInList, item_ids: frozenset[int] | None) -> Iterator[Found]:
         """Every position that the list counts, in a stable order; streams from one consistent state."""

@@ -14,14 +14,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from edgebox.store.db import Busy, Connection, NotWritable, StoreError, connect, is_about_the_database
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+S = TypeVar("S")
 Job = Callable[[Connection], T]
 
 MAX_BATCH = 256
@@ -47,15 +49,65 @@ class Tail(Protocol):
         """They can be forgotten; or the commit failed, and they wait for another one."""
 
 
+class Together(Protocol[S, T]):
+    """Does the same for several at once; each fares as if it had been alone, in this order."""
+
+    def __call__(self, connection: Connection, wanted: list[S], /) -> list[T | Exception]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A job that is better done together with others of its kind."""
+
+    wanted: Any
+    together: Together[Any, Any]
+
+    def __call__(self, connection: Connection) -> Any:
+        (outcome,) = self.together(connection, [self.wanted])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class Answer(Generic[T]):
+    """What a thread waits for and the writer gives, once. (A Future does more, and costs a scan as much as its SQL.)"""
+
+    __slots__ = ("_error", "_result", "_waiting", "is_given")
+
+    def __init__(self) -> None:
+        self.is_given = False
+        self._result: T | None = None
+        self._error: Exception | None = None
+        self._waiting = threading.Lock()
+        self._waiting.acquire()
+
+    def give(self, result: T) -> None:
+        self._result = result
+        self.is_given = True
+        self._waiting.release()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        self.is_given = True
+        self._waiting.release()
+
+    def wait(self) -> T:
+        """What was given. Raises what it failed with."""
+        self._waiting.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+
 class Writer:
     """Runs jobs in one thread, in the order: redeems, small jobs, one slice. Open until `close()`."""
 
     def __init__(self, path: Path, tail: Tail) -> None:
         self._path = path
         self._tail = tail
-        self._redeems: deque[tuple[float, Job[Any], Future[Any]]] = deque()
-        self._jobs: deque[tuple[Job[Any], Future[Any]]] = deque()
-        self._slices: deque[tuple[Job[Any], Future[Any]]] = deque()
+        self._redeems: deque[tuple[float, Job[Any], Answer[Any]]] = deque()
+        self._jobs: deque[tuple[Job[Any], Answer[Any]]] = deque()
+        self._slices: deque[tuple[Job[Any], Answer[Any]]] = deque()
         self._wake = threading.Condition()
         self._is_closing = False
         self._connection: Connection | None = connect(path)
@@ -87,21 +139,25 @@ class Writer:
         Raises Busy when the writer did not come to it within REDEEM_DEADLINE_S, NotWritable when the commit failed, and
         whatever the job raises (SQLite's own errors as StoreError): in all cases nothing was recorded.
         """
-        future: Future[T] = Future()
-        self._put(self._redeems, (time.monotonic(), job, future))
-        return future.result()
+        answer: Answer[T] = Answer()
+        self._put(self._redeems, (time.monotonic(), job, answer))
+        return answer.wait()
+
+    def redeem_together(self, wanted: S, together: Together[S, T]) -> T:
+        """As `redeem`, with whatever waits at the same time for the same `together`."""
+        return self.redeem(cast(Job[T], _Part(wanted, together)))
 
     def write(self, job: Job[T]) -> T:
         """Run a small job; returns once it is on disk. Raises as `redeem` does, but never Busy."""
-        future: Future[T] = Future()
-        self._put(self._jobs, (job, future))
-        return future.result()
+        answer: Answer[T] = Answer()
+        self._put(self._jobs, (job, answer))
+        return answer.wait()
 
     def write_slice(self, job: Job[T]) -> T:
         """As `write`, for one slice of a large job: at most one of these joins a commit."""
-        future: Future[T] = Future()
-        self._put(self._slices, (job, future))
-        return future.result()
+        answer: Answer[T] = Answer()
+        self._put(self._slices, (job, answer))
+        return answer.wait()
 
     def probe(self, every_s: float) -> str | None:
         """Commit something small, at most every `every_s` seconds; why that failed, or None."""
@@ -149,22 +205,24 @@ class Writer:
         self._disconnect()
 
     @staticmethod
-    def _in_time(redeems: list[tuple[float, Job[Any], Future[Any]]]) -> list[tuple[Job[Any], Future[Any]]]:
+    def _in_time(redeems: list[tuple[float, Job[Any], Answer[Any]]]) -> list[tuple[Job[Any], Answer[Any]]]:
         now_s = time.monotonic()
-        for arrived_s, _, future in redeems:
+        for arrived_s, _, answer in redeems:
             if now_s - arrived_s > REDEEM_DEADLINE_S:
-                future.set_exception(Busy("the box is too busy to record this entry; it was not recorded: scan again"))
-        return [(job, future) for arrived_s, job, future in redeems if now_s - arrived_s <= REDEEM_DEADLINE_S]
+                answer.fail(Busy("the box is too busy to record this entry; it was not recorded: scan again"))
+        return [(job, answer) for arrived_s, job, answer in redeems if now_s - arrived_s <= REDEEM_DEADLINE_S]
 
-    def _batch(self, work: list[tuple[Job[Any], Future[Any]]]) -> None:
+    def _batch(self, work: list[tuple[Job[Any], Answer[Any]]]) -> None:
         self._on_commit.clear()
-        outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
+        outcomes: list[tuple[Answer[Any], Any, Exception | None]] = []
         try:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
             changes_before = connection.total_changes
-            for job, future in work:
-                outcomes.append((future, *self._one(connection, job)))
+            for together, some in groupby(work, key=lambda each: getattr(each[0], "together", None)):
+                jobs, waiting = zip(*some, strict=True)
+                ended = self._several(connection, jobs) if together else [self._one(connection, job) for job in jobs]
+                outcomes += [(answer, *end) for answer, end in zip(waiting, ended, strict=True)]
             has_written = connection.total_changes > changes_before
             # After a failure scans go without the tail, so that it is not what makes the next commit fail.
             takes_tail = self.failure is None if has_written else self._tail_is_due()
@@ -172,18 +230,18 @@ class Writer:
                 self._flush_tail(connection)
             connection.execute("COMMIT" if has_written or takes_tail else "ROLLBACK")
         except Exception as error:  # not SQLite's alone: a bug must not end this thread, and with it every gate
-            self._failed(error, [future for _, future in work])
+            self._failed(error, [answer for _, answer in work])
             return
         if takes_tail:
             self._tail.done(is_written=True)
         if has_written or takes_tail:
             self._succeeded()
         self._take_effect()
-        for future, result, failure in outcomes:
+        for answer, result, failure in outcomes:
             if failure is None:
-                future.set_result(result)
+                answer.give(result)
             else:
-                future.set_exception(failure)
+                answer.fail(failure)
 
     def _one(self, connection: Connection, job: Job[Any]) -> tuple[Any, Exception | None]:
         """Run one job inside the batch; one that fails, fails alone. Errors of the disk fail the batch."""
@@ -203,6 +261,22 @@ class Writer:
             return None, error
         connection.execute("RELEASE job")
         return result, None
+
+    def _several(self, connection: Connection, parts: tuple[_Part, ...]) -> list[tuple[Any, Exception | None]]:
+        """Run jobs of one kind together; where that fails, each alone."""
+        effects_before = len(self._on_commit)
+        connection.execute("SAVEPOINT several")
+        try:
+            outcomes = parts[0].together(connection, [part.wanted for part in parts])
+        except Exception as error:
+            if is_about_the_database(error):
+                raise
+            connection.execute("ROLLBACK TO several")
+            connection.execute("RELEASE several")
+            del self._on_commit[effects_before:]
+            return [self._one(connection, part) for part in parts]
+        connection.execute("RELEASE several")
+        return [(None, each) if isinstance(each, Exception) else (each, None) for each in outcomes]
 
     # --- what is written along ----------------------------------------------------------------------------------------
 
@@ -239,7 +313,7 @@ class Writer:
                 log.exception("something in memory is behind the database; it is read afresh")
                 self._disconnect()
 
-    def _failed(self, error: Exception, futures: list[Future[Any]]) -> None:
+    def _failed(self, error: Exception, answers: list[Answer[Any]]) -> None:
         """Nobody in the batch was recorded; what is on disk is read afresh before the next one."""
         if self.failure is None:
             is_a_bug = not isinstance(error, sqlite3.Error | StoreError)
@@ -247,9 +321,9 @@ class Writer:
         self.failure = str(error)
         self._disconnect()
         self._tail.done(is_written=False)
-        for future in futures:
-            if not future.done():
-                future.set_exception(NotWritable(f"the box cannot write its database ({error}); nothing was recorded"))
+        for answer in answers:
+            if not answer.is_given:
+                answer.fail(NotWritable(f"the box cannot write its database ({error}); nothing was recorded"))
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
