@@ -10,10 +10,13 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response
 from flask.blueprints import BlueprintSetupState
+from flask.globals import request_ctx
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import Rule
 from werkzeug.wsgi import wrap_file
@@ -28,7 +31,7 @@ from edgebox.store import Refused, StoreError
 PREFIX = "/pretixdroid/api/<organizer>/<event>"
 MAX_RESULTS = 25
 
-Call = Callable[[Device, CheckInList], Response]
+Call = Callable[[Request, Device, CheckInList], Response]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -54,8 +57,9 @@ def create_blueprint(box: Box) -> Blueprint:
 
     def view(organizer: str, event: str, verb: str, subevent: str | None = None) -> Response:
         call, methods = calls[verb]
+        request = request_ctx.request  # looked up once: each use of Flask's own name looks it up again
         try:
-            device, list_ = _admit(box, organizer, event, subevent)
+            device, list_ = _admit(box, request, organizer, event, subevent)
         except _Closed as closed:
             return closed.answer
 
@@ -68,7 +72,7 @@ def create_blueprint(box: Box) -> Blueprint:
             return answer
         nothing = "Nothing was recorded: " if verb == "redeem" else ""
         try:
-            return call(device, list_)
+            return call(request, device, list_)
         except BadRequest as error:
             return refuse(400, "bad_request", f"{nothing}{error}")
         except RequestEntityTooLarge:
@@ -92,11 +96,11 @@ def create_blueprint(box: Box) -> Blueprint:
     return blueprint
 
 
-def _admit(box: Box, organizer: str, event: str, subevent: str | None) -> tuple[Device, CheckInList]:
+def _admit(box: Box, request: Request, organizer: str, event: str, subevent: str | None) -> tuple[Device, CheckInList]:
     """The device that asks, and the one list that its key opens. Raises _Closed."""
     if not any((list_.organizer, list_.event) == (organizer, event) for list_ in box.store.lists.all()):
         raise _Closed(404, "unknown_event", "Unknown event")
-    device = box.store.devices.by_key(request.args.get("key", ""))
+    device = box.store.devices.by_key(_key(request.query_string))
     if device is None:
         raise _Closed(403, "invalid_key", "Invalid key")
     lists = (box.store.lists.get(list_id) for list_id in device.list_ids)
@@ -107,8 +111,15 @@ def _admit(box: Box, organizer: str, event: str, subevent: str | None) -> tuple[
         raise _Closed(403, "invalid_subevent", "Subevents not enabled.")
     if subevent is not None and subevent != str(list_.subevent):
         raise _Closed(403, "invalid_subevent", "Invalid subevent selected.")
-    box.saw(device, request.headers.get("User-Agent"))
+    box.saw(device, request.environ.get("HTTP_USER_AGENT"))
     return device, list_
+
+
+@lru_cache(1024)
+def _key(query: bytes) -> str:
+    """The key in a query string. (A scanner asks with the same one all evening.)"""
+    texts = parse_qs(query.decode("utf-8", "replace"), keep_blank_values=True, errors="replace").get("key", [""])
+    return texts[0]
 
 
 class Api:
@@ -118,12 +129,12 @@ class Api:
         self._box = box
         self._downloads = Downloads(box.store, max_waiting=box.config.threads // 4)
 
-    def redeem(self, device: Device, list_: CheckInList) -> Response:
+    def redeem(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """Decide, record, answer."""
         asked = read_redeem(request)
         return _answer(verdict_body(list_, self._box.redeem(device, list_, asked)))
 
-    def search(self, device: Device, list_: CheckInList) -> Response:
+    def search(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """At most 25 tickets that the device may scan; none for fewer than four characters."""
         query = read_query(request)
         found = []
@@ -135,27 +146,27 @@ class Api:
         results = [ticket_body(names, each.ticket, each.is_redeemed) for each in found]
         return _answer({"results": results, "version": list_.version})
 
-    def download(self, device: Device, list_: CheckInList) -> Response:
+    def download(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """All positions that the list counts, of the device's items; a file for waitress, so that a slow phone holds
         no thread."""
         body, age_s = self._downloads.get(list_, device.item_ids)
         is_compressed = request.accept_encodings.quality("gzip") > 0
-        response = _compressed(body) if is_compressed else _plain(body)
+        response = _compressed(body, request) if is_compressed else _plain(body)
         response.headers["Vary"] = "Accept-Encoding"
         if age_s:
             response.headers["Age"] = str(age_s)
         return response
 
-    def status(self, device: Device, list_: CheckInList) -> Response:
+    def status(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """The event and the list's counts."""
         return _answer(status_body(list_, self._box.counts(list_)))
 
 
 def _answer(body: dict[str, Any], status: int = 200) -> Response:
-    return Response(_encode(body), status, mimetype="application/json")
+    return Response(_encode(body), status, content_type="application/json")
 
 
-def _compressed(body: Body) -> Response:
+def _compressed(body: Body, request: Request) -> Response:
     response = Response(
         wrap_file(request.environ, io.BytesIO(body.compressed)), mimetype="application/json", direct_passthrough=True
     )

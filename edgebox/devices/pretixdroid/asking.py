@@ -13,6 +13,7 @@ from werkzeug.formparser import FormDataParser
 from edgebox.instants import parse_client_datetime
 from edgebox.model import MAX_NONCE_CHARS, RedeemRequest
 
+FORM = "application/x-www-form-urlencoded"
 MAX_ANSWERS = 200
 MAX_ANSWER_CHARS = 10_000
 MIN_QUERY_CHARS = 4
@@ -68,8 +69,12 @@ def _read_form(request: Request) -> Mapping[str, str]:
 
     Bytes that are no UTF-8 become U+FFFD, one field at a time: an odd secret must not hide the rest of the form.
     """
-    body = request.get_data(cache=False)
-    if request.mimetype == "application/x-www-form-urlencoded":
+    length, most = request.content_length, request.max_content_length
+    if length is not None and most is not None and length <= most:
+        body = request.environ["wsgi.input"].read(length)  # the same as below, by a much shorter way
+    else:
+        body = request.get_data(cache=False)
+    if request.environ.get("CONTENT_TYPE") == FORM or request.mimetype == FORM:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"))
     if request.mimetype == "multipart/form-data":
         parser = FormDataParser(max_form_parts=request.max_form_parts, silent=False)
