@@ -10,6 +10,7 @@ from typing import Any
 
 from edgebox.instants import from_text, to_text
 from edgebox.model import Catalog, CheckInList, Event, Item, Option, Question, Source, SourceKind, Variation
+from edgebox.store import names
 from edgebox.store.db import Connection, Refused, Row
 from edgebox.store.readers import Readers
 from edgebox.store.writer import SLICE_ROWS, Writer
@@ -179,6 +180,10 @@ def require_list(connection: Connection, list_id: int) -> None:
 
 
 def _delete_tickets(connection: Connection, ticket_ids: list[tuple[int]]) -> None:
+    marks = ", ".join("?" * len(ticket_ids))
+    ids = [ticket_id for (ticket_id,) in ticket_ids]
+    gone = connection.execute(f"SELECT id, folded_name FROM ticket WHERE id IN ({marks})", ids).fetchall()
+    names.remove(connection, [tuple(row) for row in gone])
     connection.executemany("DELETE FROM ticket WHERE id = ?", ticket_ids)
 
 

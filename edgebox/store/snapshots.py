@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edgebox.model import CheckInList, TicketData, ToldTicket
+from edgebox.store import names
 from edgebox.store.db import Connection, Row
 from edgebox.store.folding import fold
 from edgebox.store.held import HeldBack, Kind, hold, pieces
@@ -22,7 +23,7 @@ from edgebox.store.lists import Lists, require_list
 from edgebox.store.numbers import Numbers
 from edgebox.store.readers import Readers
 from edgebox.store.tickets import SETTLED_NOW
-from edgebox.store.writer import SLICE_ROWS, Job, Writer
+from edgebox.store.writer import Job, Writer
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ class _Known:
     is_withdrawn: bool
     told: int
     is_told_in: bool
+    folded_name: str
     newest_settled: int
     """Number of the newest settlement of an own check-in; 0 without any."""
 
@@ -111,15 +113,17 @@ class Snapshot:
         self._written = 0
 
     def add(self, tickets: Iterable[ToldTicket]) -> None:
-        """Compare and take in tickets; any number of them."""
+        """Compare and take in tickets; any number of them. Where they break off, those that came are taken in."""
         piece: list[ToldTicket] = []
-        for told in tickets:
-            piece.append(told)
-            if len(piece) == SLICE_ROWS:
+        try:
+            for told in tickets:
+                piece.append(told)
+                if len(piece) >= self._writer.slice_rows():
+                    full, piece = piece, []
+                    self._add_slice(full)
+        finally:
+            if piece:
                 self._add_slice(piece)
-                piece = []
-        if piece:
-            self._add_slice(piece)
 
     def finish(self, at: datetime, duration_s: float) -> Taken:
         """The body was whole: withdraw what it no longer has, unless that is so much that staff must see it first."""
@@ -185,7 +189,7 @@ class Snapshot:
     def _known(self, connection: Connection, secrets: list[str]) -> dict[str, _Known]:
         marks = ", ".join("?" * len(secrets))
         rows = connection.execute(
-            f"SELECT id, {', '.join(DATA_COLUMNS)}, is_withdrawn, told,"
+            f"SELECT id, {', '.join(DATA_COLUMNS)}, is_withdrawn, told, folded_name,"
             " EXISTS (SELECT 1 FROM told_checkin WHERE list_id = ? AND ticket_id = ticket.id) AS is_told_in,"
             " coalesce((SELECT max(settled_number) FROM checkin INDEXED BY checkin_nonce"
             "  WHERE ticket_id = ticket.id AND list_id = ?), 0) AS newest_settled"
@@ -202,37 +206,56 @@ class Snapshot:
         """
         source_told = self._source_told(connection)
         known = self._known(connection, list(changed))
-        ids = []
+        new, ids = [], []
+        changed = {
+            secret: told for secret, told in changed.items() if not self._is_overruled(known.get(secret), source_told)
+        }
         for secret, told in changed.items():
             have = known.get(secret)
-            if self._is_overruled(have, source_told):
-                continue
             if have is None:
-                ids.append(self._insert(connection, told.data))
+                new.append(told)
             else:
                 ids.append(have.id)
                 takes_away = not told.is_redeemed and have.newest_settled > max(have.told, source_told)
                 self._update(connection, have, told.data, have.told if takes_away else self._number)
-            if told.is_redeemed:
-                connection.execute("INSERT OR IGNORE INTO told_checkin VALUES (?, ?)", (self._list.id, ids[-1]))
+        new_ids = self._insert(connection, [told.data for told in new])
+        ids += new_ids
+        id_of = {secret: have.id for secret, have in known.items()}
+        id_of |= {told.data.secret: ticket_id for told, ticket_id in zip(new, new_ids, strict=True)}
+        connection.executemany(
+            "INSERT OR IGNORE INTO told_checkin VALUES (?, ?)",
+            [(self._list.id, id_of[secret]) for secret, told in changed.items() if told.is_redeemed],
+        )
         self._numbers.keep(connection)
         self._lists.touch(self._list.id)
         return ids
 
-    def _insert(self, connection: Connection, data: TicketData) -> int:
-        columns = {**_columns(data), "source_id": self._source_id, "told": self._number}
-        marks = ", ".join(f":{column}" for column in columns)
-        ticket_id = connection.execute(f"INSERT INTO ticket ({', '.join(columns)}) VALUES ({marks})", columns).lastrowid
-        assert ticket_id is not None
-        return ticket_id
+    def _insert(self, connection: Connection, tickets: list[TicketData]) -> list[int]:
+        """Add tickets, in a few statements for all of them; their ids."""
+        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ticket'").fetchone()
+        ids = [(last[0] if last else 0) + number for number in range(1, len(tickets) + 1)]
+        rows = [
+            {**_columns(data), "id": ticket_id, "source_id": self._source_id, "told": self._number}
+            for ticket_id, data in zip(ids, tickets, strict=True)
+        ]
+        if rows:
+            marks = ", ".join(f":{column}" for column in rows[0])
+            connection.executemany(f"INSERT INTO ticket ({', '.join(rows[0])}) VALUES ({marks})", rows)
+            names.add(connection, [(row["id"], row["folded_name"]) for row in rows])
+        return ids
 
     def _update(self, connection: Connection, have: _Known, data: TicketData, told: int) -> None:
         if have.data == data and not have.is_withdrawn:  # it came to be in, and nothing else
             connection.execute("UPDATE ticket SET told = ? WHERE id = ?", (told, have.id))
             return
         columns = {**_columns(data), "is_withdrawn": False, "told": told}
+        is_renamed = columns["folded_name"] != have.folded_name
+        if is_renamed:
+            names.remove(connection, [(have.id, have.folded_name)])
         sets = ", ".join(f"{column} = :{column}" for column in columns)
         connection.execute(f"UPDATE ticket SET {sets} WHERE id = :id", {**columns, "id": have.id})
+        if is_renamed:
+            names.add(connection, [(have.id, columns["folded_name"])])
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -308,7 +331,7 @@ class Snapshot:
         return byte < len(self._seen) and bool(self._seen[byte] & (1 << bit))
 
 
-def _columns(data: TicketData) -> dict[str, object]:
+def _columns(data: TicketData) -> dict[str, Any]:
     return {
         **{column: getattr(data, column) for column in DATA_COLUMNS},
         "folded_name": fold(data.attendee_name or ""),
@@ -324,6 +347,7 @@ def _known(row: Row) -> _Known:
         is_withdrawn=bool(row["is_withdrawn"]),
         told=row["told"],
         is_told_in=bool(row["is_told_in"]),
+        folded_name=row["folded_name"],
         newest_settled=row["newest_settled"],
     )
 

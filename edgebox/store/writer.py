@@ -31,6 +31,9 @@ MAX_BATCH = 256
 
 SLICE_ROWS = 200
 """Rows that one slice of a larger job writes: a scan waits for at most one slice."""
+QUIET_SLICE_ROWS = 1_000
+"""The same while nobody scans: the fewer slices, the less is written for the same rows."""
+QUIET_AFTER_S = 5.0
 
 REDEEM_DEADLINE_S = 5.0
 """A redeem that waited longer is refused unrecorded: the phone gives up at 10 s and its next try carries no nonce."""
@@ -105,6 +108,7 @@ class Writer:
     def __init__(self, path: Path, tail: Tail) -> None:
         self._path = path
         self._tail = tail
+        self._last_redeem_s = float("-inf")
         self._redeems: deque[tuple[float, Job[Any], Answer[Any]]] = deque()
         self._jobs: deque[tuple[Job[Any], Answer[Any]]] = deque()
         self._slices: deque[tuple[Job[Any], Answer[Any]]] = deque()
@@ -140,7 +144,8 @@ class Writer:
         whatever the job raises (SQLite's own errors as StoreError): in all cases nothing was recorded.
         """
         answer: Answer[T] = Answer()
-        self._put(self._redeems, (time.monotonic(), job, answer))
+        self._last_redeem_s = time.monotonic()
+        self._put(self._redeems, (self._last_redeem_s, job, answer))
         return answer.wait()
 
     def redeem_together(self, wanted: S, together: Together[S, T]) -> T:
@@ -158,6 +163,11 @@ class Writer:
         answer: Answer[T] = Answer()
         self._put(self._slices, (job, answer))
         return answer.wait()
+
+    def slice_rows(self) -> int:
+        """How many rows the next slice of a large job should write."""
+        is_quiet = time.monotonic() - self._last_redeem_s > QUIET_AFTER_S
+        return QUIET_SLICE_ROWS if is_quiet else SLICE_ROWS
 
     def probe(self, every_s: float) -> str | None:
         """Commit something small, at most every `every_s` seconds; why that failed, or None."""

@@ -159,7 +159,7 @@ def test_a_broken_database_is_told_and_left_alone(desk: Desk, stub: StubUpstream
 
 
 def test_a_full_disk_is_told(desk: Desk, stub: StubUpstream) -> None:
-    stub.add_tickets(700)
+    stub.add_tickets(2_000)
     desk.run("lists", "add", stub.url, stub.key)
 
     def with_no_room() -> None:
@@ -174,7 +174,7 @@ def test_a_full_disk_is_told(desk: Desk, stub: StubUpstream) -> None:
     assert done.stderr.count("\n") == 1, done
     assert "List 1: pull: the box cannot write its database" in done.stderr
     desk.run("sync")
-    assert desk.lists()[0]["tickets"] == 700
+    assert desk.lists()[0]["tickets"] == 2_000
 
 
 def test_output_that_cannot_be_written_is_told(desk: Desk, stub: StubUpstream) -> None:

@@ -87,8 +87,11 @@ def test_a_secret_that_comes_twice_counts_once_and_the_first_time(venue: Venue, 
     assert venue.store.tickets.counts(venue.list_).all.total == distance + 1
 
 
-def test_a_big_snapshot_comes_in_slices_that_leave_room_for_scans(venue: Venue) -> None:
+@pytest.mark.parametrize(("is_scanning", "slices"), [(True, 5), (False, 1)])
+def test_a_big_snapshot_comes_in_slices_that_leave_room_for_scans(venue: Venue, is_scanning: bool, slices: int) -> None:
     venue.pull(told())
+    if is_scanning:
+        venue.scan("nobody")
     snapshot = venue.begin()
     ran: list[str] = []
     write_slice = venue.store._writer.write_slice
@@ -99,7 +102,7 @@ def test_a_big_snapshot_comes_in_slices_that_leave_room_for_scans(venue: Venue) 
 
     venue.store._writer.write_slice = noted  # type: ignore[assignment]
     snapshot.add([told(), *many(999)])
-    assert len(ran) == 5
+    assert len(ran) == slices
 
 
 def test_the_last_pull_and_its_length_are_told(venue: Venue) -> None:
