@@ -29,11 +29,18 @@ Job = Callable[[Connection], T]
 MAX_BATCH = 256
 """Redeems that share one commit at the most: more than there are request threads, so none is left behind."""
 
-SLICE_ROWS = 200
-"""Rows that one slice of a larger job writes: a scan waits for at most one slice."""
+SLICE_ROWS = 50
+"""Rows that one slice of a larger job writes while somebody scans: a scan waits for at most one slice."""
 QUIET_SLICE_ROWS = 1_000
 """The same while nobody scans: the fewer slices, the less is written for the same rows."""
 QUIET_AFTER_S = 5.0
+
+CROWD = 4
+"""From so many redeems in a batch on, the next one waits for about as many more, but no longer than WAIT_SHARE of what
+the last commit took: on a slow card one commit for all is better than two in turn, each for the half of them."""
+WAIT_SHARE = 0.5
+WORTH_WAITING_S = 0.004
+"""What a commit must have taken for that: on a quick disk there is nothing to gain."""
 
 REDEEM_DEADLINE_S = 5.0
 """A redeem that waited longer is refused unrecorded: the phone gives up at 10 s and its next try carries no nonce."""
@@ -113,6 +120,8 @@ class Writer:
         self._jobs: deque[tuple[Job[Any], Answer[Any]]] = deque()
         self._slices: deque[tuple[Job[Any], Answer[Any]]] = deque()
         self._wake = threading.Condition()
+        self._last_batch = 0
+        self._commit_s = 0.0
         self._is_closing = False
         self._connection: Connection | None = connect(path)
         self._on_commit: list[Callable[[], None]] = []
@@ -204,15 +213,24 @@ class Writer:
                     if due_in_s is not None and due_in_s <= 0:
                         break
                     self._wake.wait(due_in_s)
+                self._let_a_crowd_gather()
                 redeems = [self._redeems.popleft() for _ in range(min(len(self._redeems), MAX_BATCH))]
                 jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
                 if self._slices:
                     jobs.append(self._slices.popleft())
                 is_last = self._is_closing and not (self._redeems or self._jobs or self._slices)
+            self._last_batch = len(redeems)
             self._batch(self._in_time(redeems) + jobs)
             if is_last:
                 break
         self._disconnect()
+
+    def _let_a_crowd_gather(self) -> None:
+        """Those who got their answer a moment ago are about to ask again."""
+        wait_s = WAIT_SHARE * self._commit_s
+        if self._last_batch >= CROWD and self._commit_s >= WORTH_WAITING_S and not self._is_closing:
+            crowd = min(self._last_batch + len(self._redeems), MAX_BATCH)
+            self._wake.wait_for(lambda: len(self._redeems) >= crowd or self._is_closing, wait_s)
 
     @staticmethod
     def _in_time(redeems: list[tuple[float, Job[Any], Answer[Any]]]) -> list[tuple[Job[Any], Answer[Any]]]:
@@ -238,7 +256,9 @@ class Writer:
             takes_tail = self.failure is None if has_written else self._tail_is_due()
             if takes_tail:
                 self._flush_tail(connection)
+            began_s = time.monotonic()
             connection.execute("COMMIT" if has_written or takes_tail else "ROLLBACK")
+            self._commit_s = time.monotonic() - began_s
         except Exception as error:  # not SQLite's alone: a bug must not end this thread, and with it every gate
             self._failed(error, [answer for _, answer in work])
             return

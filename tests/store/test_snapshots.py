@@ -87,7 +87,7 @@ def test_a_secret_that_comes_twice_counts_once_and_the_first_time(venue: Venue, 
     assert venue.store.tickets.counts(venue.list_).all.total == distance + 1
 
 
-@pytest.mark.parametrize(("is_scanning", "slices"), [(True, 5), (False, 1)])
+@pytest.mark.parametrize(("is_scanning", "slices"), [(True, 20), (False, 1)])
 def test_a_big_snapshot_comes_in_slices_that_leave_room_for_scans(venue: Venue, is_scanning: bool, slices: int) -> None:
     venue.pull(told())
     if is_scanning:
