@@ -31,6 +31,9 @@ IS_IN = (
 )
 """Whether a ticket has a history on a list, for a few of them."""
 
+MOST_SORTED = 1_000
+"""A quarter of a million guests have many a name in common."""
+
 BY_NAME = "attendee_name IS NULL, folded_name, id"
 
 IN_NOW = SETTLED_NOW + (
@@ -95,28 +98,30 @@ class Tickets:
         """Tickets whose secret or order code starts with the query, or whose name contains it.
 
         Case and accents do not matter. Items other than `item_ids` are left out, and withdrawn tickets unless
-        `withdrawn_too`; without `by_name` only the start of the secret counts.
+        `withdrawn_too`; without `by_name` only the start of the secret counts. Sorted by name; of what is typed so
+        short that more than MOST_SORTED are found in one of these ways, so many are sorted, whichever they are.
         """
         folded = fold(query)
         if not folded.strip():
             return []
         start, end = folded, folded + "\U0010ffff"
         ways = [
-            "SELECT id FROM ticket WHERE source_id = :source AND secret BETWEEN :start AND :end"
-            " AND folded_secret = secret",
-            "SELECT id FROM ticket WHERE source_id = :source AND folded_secret BETWEEN :start AND :end"
-            " AND folded_secret <> secret",
+            "ticket WHERE secret BETWEEN :start AND :end AND folded_secret = secret",
+            "ticket WHERE folded_secret BETWEEN :start AND :end AND folded_secret <> secret",
         ]
         if by_name:
-            ways.append("SELECT id FROM ticket WHERE source_id = :source AND folded_code BETWEEN :start AND :end")
+            ways.append("ticket WHERE folded_code BETWEEN :start AND :end")
         if by_name and "\0" not in folded:  # where the phrase of a full-text search would end
-            ways.append("SELECT rowid FROM ticket_name WHERE ticket_name MATCH :phrase")
+            ways.append("ticket_name CROSS JOIN ticket ON id = ticket_name.rowid WHERE ticket_name MATCH :phrase")
+        wanted = (
+            "source_id = :source AND is_withdrawn <= :withdrawn"
+            " AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
+        )
+        found = [f"SELECT id FROM (SELECT id FROM {way} AND {wanted} LIMIT :most)" for way in ways]
         with self._readers.reading() as connection:
             rows = connection.execute(
                 f"SELECT {TICKET_COLUMNS}, {IS_IN} AS is_in FROM ticket WHERE id IN ("
-                f" SELECT id FROM ticket WHERE id IN ({' UNION '.join(ways)})"
-                "  AND +source_id = :source AND is_withdrawn <= :withdrawn"  # no index but that of the ids
-                "  AND (:items IS NULL OR item_id IN (SELECT value FROM json_each(:items)))"
+                f" SELECT id FROM ticket WHERE id IN ({' UNION '.join(found)})"
                 f"  ORDER BY {BY_NAME} LIMIT :limit"
                 f") ORDER BY {BY_NAME}",
                 {
@@ -126,9 +131,10 @@ class Tickets:
                     "phrase": '"' + folded.replace('"', '""') + '"',
                     "items": None if item_ids is None else json.dumps(sorted(item_ids)),
                     "limit": limit,
+                    "most": MOST_SORTED,
                     "withdrawn": withdrawn_too,
                     "list": list_.id,
-                    "told": _told(connection, list_),
+                    "told": told_of(connection, list_),
                 },
             ).fetchall()
             return [Found(ticket_from(row), bool(row["is_in"])) for row in rows]
@@ -150,7 +156,7 @@ class Tickets:
         """How many there are and how many are in: a ticket once, however often it was forced."""
         per_item = f" FROM ticket WHERE source_id = :source AND {COUNTED}{{}} GROUP BY item_id, variation_id"
         with self._readers.reading() as connection:
-            parameters = {"source": list_.source.id, "list": list_.id, "told": _told(connection, list_)}
+            parameters = {"source": list_.source.id, "list": list_.id, "told": told_of(connection, list_)}
             totals = connection.execute("SELECT item_id, variation_id, count(*)" + per_item.format(""), parameters)
             total_by = {(row[0], row[1]): row[2] for row in totals}
             checkins = connection.execute(
@@ -182,9 +188,10 @@ class Tickets:
 
 
 def _tickets_in(connection: Connection, list_: CheckInList) -> set[int]:
-    rows = connection.execute(IN_NOW, {"list": list_.id, "told": _told(connection, list_)})
+    rows = connection.execute(IN_NOW, {"list": list_.id, "told": told_of(connection, list_)})
     return {row[0] for row in rows}
 
 
-def _told(connection: Connection, list_: CheckInList) -> int:
+def told_of(connection: Connection, list_: CheckInList) -> int:
+    """What the list's source has been told by, whole."""
     return int(connection.execute("SELECT told FROM source WHERE id = ?", (list_.source.id,)).fetchone()[0])
