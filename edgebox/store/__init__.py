@@ -18,6 +18,7 @@ from edgebox.store.attempts import Attempts
 from edgebox.store.claims import Claims
 from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect, reading
 from edgebox.store.devices import Devices
+from edgebox.store.encoded import Encoded
 from edgebox.store.held import Held
 from edgebox.store.journal import Journal
 from edgebox.store.lists import Lists
@@ -70,6 +71,7 @@ class Store:
         finally:
             connection.close()
         self.tickets = Tickets(self._readers)
+        self.encoded = Encoded(self._readers)
         self.journal = Journal(self._readers, self._writer, self.lists, self.numbers, claims)
         self.held = Held(self._readers, self._writer, self.lists)
         self.snapshots = Snapshots(self._readers, self._writer, self.lists, self.numbers)

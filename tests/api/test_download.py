@@ -39,6 +39,24 @@ def test_a_ticket_has_every_field_in_its_type(venue: Venue) -> None:
     assert answer["results"][1]["attendee_name"] == "李雷 \"'\\ \u2028 😀"
 
 
+@pytest.mark.parametrize(
+    "odd", ["李雷 \"'\\ \u2028 😀", "tab\t, line\n, null\0, escape\x1b, delete\x7f", "</script>", "", None]
+)
+def test_a_ticket_is_told_as_search_tells_it(venue: Venue, odd: str | None) -> None:
+    """Two hands write it: SQLite writes the download."""
+    venue.event.add_ticket("first", attendee_name=odd, addons_text=odd or "")
+    venue.event.add_ticket("second", item_id=1, variation_id=2, attendee_name=odd)
+    list_ = venue.open()
+    assert list_.catalog is not None
+    named = tuple(replace(item, name=odd or item.name) for item in list_.catalog.items)
+    venue.box.store.lists.learn(list_, replace(list_.catalog, items=named), subevent=None)
+    venue.redeem("first")
+    told = {row["secret"]: row for row in venue.get("download")["results"]}
+    assert told.keys() == {"first", "second"}
+    for secret, row in told.items():
+        assert venue.get("search", query=secret)["results"] == [row]
+
+
 def test_it_is_what_a_server_of_version_3_tells(venue: Venue) -> None:
     venue.event.add_tickets(450, "t")
     venue.event.add_question(1, "C", [2, 1], options={11: "Fish"})
@@ -219,6 +237,15 @@ def test_a_change_within_the_same_instant_is_no_age_of_zero(venue: Venue, kept: 
     kept.get()
     venue.redeem("t000000")
     assert kept.get() == (0, 1)
+
+
+def test_it_is_made_in_time_for_none_to_be_older_than_that(venue: Venue, kept: Kept) -> None:
+    kept.look_takes_s = 0.5
+    kept.get()
+    venue.redeem("t000000")
+    kept.look_takes_s = 0.0
+    kept.now_s += MAX_AGE_S - 1.5
+    assert kept.get() == (1, 0)
 
 
 def test_a_body_that_takes_long_to_make_is_made_less_often(venue: Venue, kept: Kept) -> None:

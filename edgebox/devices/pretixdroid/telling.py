@@ -54,6 +54,9 @@ class ItemNames:
         self._items = {item.id: item.name for item in items}
         self._variations = {(item.id, variation.id): variation.name for item in items for variation in item.variations}
 
+    def of(self, item_id: int, variation_id: int | None) -> tuple[str, str | None]:
+        return self.item(item_id), self.variation(item_id, variation_id)
+
     def item(self, item_id: int) -> str:
         return self._items.get(item_id) or f"#{item_id}"
 
@@ -63,8 +66,25 @@ class ItemNames:
         return self._variations.get((item_id, variation_id)) or f"#{variation_id}"
 
 
+TICKET_KEYS = {
+    "secret": "secret",
+    "order": "order_code",
+    "item": "item",
+    "item_id": "item_id",
+    "variation": "variation",
+    "variation_id": "variation_id",
+    "attendee_name": "attendee_name",
+    "attention": "attention",
+    "redeemed": "is_in",
+    "paid": "is_paid",
+    "checkin_allowed": "checkin_allowed",
+    "addons_text": "addons_text",
+}
+"""What `ticket_body` tells of a ticket, by the store's names for it: `download/` is put together there."""
+
+
 def ticket_body(names: ItemNames, ticket: Ticket, is_redeemed: bool) -> dict[str, Any]:
-    """A ticket as `redeem/`, `search/` and `download/` show it."""
+    """A ticket as `redeem/` and `search/` show it, and `download/` by TICKET_KEYS."""
     data = ticket.data
     return {
         "secret": data.secret,
