@@ -14,8 +14,6 @@ Connection = sqlite3.Connection
 
 WRITER_CACHE_KB = 16_000
 """Room for the indexes of a large event: what does not fit is read again for each slice of a pull, or written twice."""
-CHECKPOINT_PAGES = 4_000
-"""16 MB: what is changed again and again until then is moved into the database once."""
 
 _ABOUT_ONE_STATEMENT = frozenset(
     {
@@ -61,7 +59,7 @@ def connect(path: Path, *, read_only: bool = False) -> Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # edgebox.store.checkpoints
     except sqlite3.Error as error:
         kind = StoreError if read_only else NotWritable
         raise kind(f"the database {path} cannot be opened: {error}") from error

@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from edgebox.store.checkpoints import Checkpoints
 from edgebox.store.db import Busy, Connection, NotWritable, StoreError, connect, is_about_the_database
 
 log = logging.getLogger(__name__)
@@ -132,9 +133,11 @@ class Writer:
         self.failure: str | None = None
         """Why the last commit failed, in words; None while commits succeed."""
         self._probed_at_s = float("-inf")
+        self._checkpoints = Checkpoints(path)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
+        self._checkpoints.start()
         self._thread.start()
 
     def close(self) -> None:
@@ -221,8 +224,11 @@ class Writer:
                 is_last = self._is_closing and not (self._redeems or self._jobs or self._slices)
             self._last_batch = len(redeems)
             self._batch(self._in_time(redeems) + jobs)
+            if self._checkpoints.is_due and self._connection is not None:
+                self._checkpoints.finish(self._connection)
             if is_last:
                 break
+        self._checkpoints.close()
         self._disconnect()
 
     def _let_a_crowd_gather(self) -> None:
@@ -333,6 +339,7 @@ class Writer:
             log.warning("the database can be written again")
         self.failure = None
         self.last_commit_at_s = time.monotonic()
+        self._checkpoints.committed()
 
     def _take_effect(self) -> None:
         """Bring memory up to the commit. Where that fails, everything in memory is read afresh from the disk."""

@@ -1,0 +1,159 @@
+"""Moving what was committed into the database: beside the scans, never in their way, and never at their cost."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from edgebox.store import checkpoints
+from edgebox.store.checkpoints import look_at
+from edgebox.store.db import Connection
+from tests.store.desk import Desk
+from tests.store.venue import commits_in_wal, frames_in_wal, full_disk, wait_until
+
+FRAME_BYTES = 24 + 4096
+NOTE = 20 * "a note of some length"
+EAGER_BYTES = 20 * FRAME_BYTES
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little is a lot, and the thread looks often."""
+    monkeypatch.setattr(checkpoints, "GROWN_BYTES", EAGER_BYTES)
+    monkeypatch.setattr(checkpoints, "IDLE_BYTES", FRAME_BYTES)
+    monkeypatch.setattr(checkpoints, "IDLE_AFTER_S", 0.01)
+    monkeypatch.setattr(checkpoints, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(checkpoints, "AFTER_FAILURE_S", 0.001)
+
+
+def wal_of(desk: Desk) -> Path:
+    return desk.path.with_name(f"{desk.path.name}-wal")
+
+
+def in_use(desk: Desk) -> int:
+    return look_at(wal_of(desk)).size_bytes
+
+
+def copied(desk: Desk) -> list[str]:
+    """What the database has without its log."""
+    with sqlite3.connect(f"file:{desk.path}?immutable=1", uri=True) as connection:
+        return [row[0] for row in connection.execute("SELECT text FROM note ORDER BY rowid")]
+
+
+def test_a_commit_leaves_the_database_as_it_is(desk: Desk) -> None:
+    """SQLite would copy from the thousandth page on, within somebody's commit."""
+
+    def many(connection: Connection) -> None:
+        connection.executemany("INSERT INTO note VALUES (?)", ((f"{number}{NOTE * 8}",) for number in range(1200)))
+
+    before = desk.path.read_bytes()
+    desk.write_now(many)
+    desk.redeem_now(desk.note("a scan"))
+    assert frames_in_wal(desk.path.parent) > 1000
+    assert desk.path.read_bytes() == before
+
+
+def test_the_length_of_the_log_is_what_is_in_use_of_it(desk: Desk) -> None:
+    for number in range(20):
+        desk.write_now(desk.note(f"{number}{NOTE}"))
+    before = in_use(desk)
+    assert before == frames_in_wal(desk.path.parent) * FRAME_BYTES
+    desk.writer._checkpoints.is_due = True
+    desk.write_now(desk.note("copied after this"))
+    wait_until(lambda: copied(desk)[-1:] == ["copied after this"])
+    desk.write_now(desk.note("the first of a new log"))
+    assert wal_of(desk).stat().st_size > before, "the file stays as it was"
+    assert in_use(desk) == frames_in_wal(desk.path.parent) * FRAME_BYTES <= 10 * FRAME_BYTES
+
+
+def test_there_may_be_no_log_yet(tmp_path: Path) -> None:
+    assert look_at(tmp_path / "none").size_bytes == 0
+    (tmp_path / "empty").touch()
+    assert look_at(tmp_path / "empty").size_bytes == 0
+
+
+@pytest.mark.usefixtures("eager")
+def test_once_nobody_writes_everything_is_copied(desk: Desk) -> None:
+    for number in range(5):
+        desk.write_now(desk.note(str(number)))
+    wait_until(lambda: copied(desk) == ["0", "1", "2", "3", "4"])
+    desk.write_now(desk.note("and the log begins anew"))
+    assert commits_in_wal(desk.path.parent) == 1
+
+
+@pytest.mark.usefixtures("eager")
+def test_under_load_the_log_stays_short(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is always a commit that is not copied yet, so the writer has to help."""
+    monkeypatch.setattr(checkpoints, "IDLE_AFTER_S", 60.0)
+    monkeypatch.setattr(checkpoints, "LONG_BYTES", 2 * EAGER_BYTES)
+    began_anew = number = 0
+
+    def goes_on() -> bool:
+        nonlocal began_anew, number
+        number += 1
+        before = in_use(desk)
+        desk.redeem_now(desk.note(f"{number}{NOTE}"))
+        began_anew += in_use(desk) < before
+        return began_anew >= 3
+
+    wait_until(goes_on)
+    assert len(desk.notes) == number
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_reader_holds_up_nobody_and_is_not_disturbed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "LONG_BYTES", 2 * EAGER_BYTES)
+    desk.write_now(desk.note("before"))
+    desk.reader.execute("BEGIN")
+    assert desk.notes == ["before"]
+    for number in range(200):
+        desk.redeem_now(desk.note(f"{number}{NOTE}"))
+    assert desk.notes == ["before"]
+    desk.reader.execute("COMMIT")
+    assert len(desk.notes) == 201
+
+
+@pytest.mark.usefixtures("eager")
+def test_where_copying_fails_no_scan_does_and_it_is_said_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checkpoints, "LONG_BYTES", EAGER_BYTES)
+    tries: list[Connection] = []
+    works = checkpoints._copy
+
+    def fails(connection: Connection) -> None:
+        tries.append(connection)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(checkpoints, "_copy", fails)
+    for number in range(60):
+        desk.writer._checkpoints.is_due = True
+        assert desk.redeem_now(desk.note(f"{number}{NOTE}"))
+    wait_until(lambda: len(tries) > 60)
+    assert desk.writer.failure is None
+    said = [record.getMessage() for record in caplog.records if record.name == checkpoints.__name__]
+    assert len(said) == 1
+    assert "disk I/O error" in said[0]
+    monkeypatch.setattr(checkpoints, "_copy", works)
+    desk.redeem_now(desk.note("it recovers by itself"))
+    wait_until(lambda: copied(desk)[-1:] == ["it recovers by itself"])
+
+
+@pytest.mark.usefixtures("eager")
+def test_on_a_full_disk_it_is_tried_again_until_there_is_room(desk: Desk) -> None:
+    desk.write_now(desk.note("before"))
+    with full_disk():
+        desk.writer._checkpoints._look(0)
+        wait_until(lambda: desk.writer._checkpoints._has_failed)
+    desk.redeem_now(desk.note("room again"))
+    wait_until(lambda: copied(desk) == ["before", "room again"])
+
+
+def test_a_box_that_is_closed_leaves_no_log(desk: Desk) -> None:
+    desk.write_now(desk.note("a"))
+    desk.reader.close()
+    desk.writer.close()
+    assert not wal_of(desk).exists()
+    assert copied(desk) == ["a"]
