@@ -11,6 +11,7 @@ from edgebox.clock import Clock
 from edgebox.model import Catalog, CheckInList, ToldTicket
 from edgebox.store import Refused, Store
 from edgebox.store.snapshots import Taken
+from edgebox.sync.yielding import short_turns
 from edgebox.upstream import Description, Upstream
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def pull(
     list_ = learn(list_id, description, store)
     number = store.numbers.next()
     # Items that upstream no longer has end here: only what it tells now, and what its tickets name, is kept.
-    with upstream.pull(description.catalog) as told:
+    with short_turns(), upstream.pull(description.catalog) as told:
         if told.age_s:
             number = store.numbers.dated_back(number, told.age_s)
         snapshot = store.snapshots.begin(list_, number)
