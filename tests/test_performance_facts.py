@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebox.devices.pretixdroid.telling import TICKET_KEYS, ItemNames
 from edgebox.model import Question
 from edgebox.store.db import Connection
 from tests.store.venue import (
@@ -59,6 +61,10 @@ def search(venue: Venue, query: str) -> None:
     venue.store.tickets.search(venue.list_, query, item_ids=frozenset({10}), by_name=True, limit=25)
 
 
+def download(venue: Venue) -> list[str]:
+    return list(venue.store.encoded.counted(venue.list_, None, TICKET_KEYS, ItemNames(None).of))
+
+
 AT_THE_GATE: dict[str, Callable[[Venue], object]] = {
     "let in": lambda venue: venue.scan("s0001", answers={7: "x"}, questions_supported=True, nonce="a"),
     "refused": lambda venue: venue.scan("s0007"),
@@ -67,7 +73,7 @@ AT_THE_GATE: dict[str, Callable[[Venue], object]] = {
     "search by name": lambda venue: search(venue, "guest"),
     "search by secret": lambda venue: search(venue, "s000"),
     "status": lambda venue: venue.store.tickets.counts(venue.list_),
-    "download": lambda venue: list(venue.store.tickets.counted(venue.list_, None)),
+    "download": lambda venue: download(venue),
     "a look at one ticket": lambda venue: venue.store.tickets.find(venue.list_, "s0003"),
 }
 
@@ -111,6 +117,15 @@ def test_scans_that_wait_at_once_share_commit_and_statements(venue: Venue, scans
     assert asked == [LET_IN] * scans
     assert commits_in_wal(venue.data_dir) - before == 1
     assert [re.split(r" ticket\.| \(", each)[0] for each in seen] == ["SELECT", "INSERT INTO checkin"]
+
+
+def test_a_download_is_put_together_by_sqlite_many_tickets_in_a_statement(venue: Venue) -> None:
+    venue.pull(*many(1200))
+    pieces: list[str] = []
+    seen = of_tables(statements(venue, lambda: pieces.extend(download(venue))))
+    assert len(json.loads(f"[{','.join(pieces)}]")) == 1200
+    assert len(pieces) == 3
+    assert len(seen) <= 6
 
 
 def test_an_unchanged_snapshot_writes_next_to_nothing(venue: Venue) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgebox.model import Question
+from edgebox.store import tickets
 from edgebox.store.db import Connection
 from edgebox.store.log import entries
 from tests.store.venue import LET_IN, Venue, a_catalog, told
@@ -129,6 +130,18 @@ def test_the_count_above_would_see_a_search_through_everything(venues: tuple[Ven
 
     small, large = (steps_of(venue, look_through) for venue in venues)
     assert large > 5 * small
+
+
+def test_a_search_for_what_everybody_is_called_sorts_a_part_of_them(
+    venues: tuple[Venue, Venue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "MOST_SORTED", 100)
+    small, large = (steps_of(venue, lambda venue: search(venue, "guest")) for venue in venues)
+    assert large <= 1.3 * small + 100, f"{small} steps on a small venue, {large} on a large one"
+    found = venues[1].store.tickets.search(venues[1].list_, "guest", item_ids=None, by_name=True, limit=25)
+    names = [each.ticket.data.attendee_name for each in found]
+    assert names == sorted(set(names), key=str)
+    assert len(names) == 25
 
 
 def test_counting_does_not_look_at_each_ticket_for_each_checkin(venues: tuple[Venue, Venue]) -> None:

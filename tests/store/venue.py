@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import threading
 import time
@@ -138,8 +139,15 @@ class Venue:
             everyone = self.store.tickets.counted(self.list_, None)
             counted = {each.ticket.data.secret: each.is_redeemed for each in everyone}
             assert counted.get(secret, found.is_redeemed) == found.is_redeemed
+            assert self.encoded() == counted
             assert self.store.tickets.counts(self.list_).all.checkins == sum(counted.values())
         return found.is_redeemed
+
+    def encoded(self) -> dict[str, bool]:
+        """Whether the tickets of a download are in."""
+        keys = {"secret": "secret", "in": "is_in"}
+        pieces = self.store.encoded.counted(self.list_, None, keys, lambda item, variation: ("", None))
+        return {row["secret"]: row["in"] for row in json.loads(f"[{','.join(pieces)}]")}
 
     # --- what upstream does -------------------------------------------------------------------------------------------
 
