@@ -12,6 +12,7 @@ import logging
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,9 @@ IDLE_AFTER_S = 5.0
 """The same once nothing was committed for so long: nobody is in the way, and the log begins anew without the writer."""
 LONG_BYTES = 30_000_000
 """From here on the writer helps, so that the log can begin anew: one commit in many takes longer."""
-LOOK_EVERY_S = 0.25
+LOOK_EVERY_S = 0.1
 AFTER_FAILURE_S = 5.0
+ROOM_WITHIN_S = 5.0
 
 _FILE_HEAD_BYTES, _FRAME_HEAD_BYTES = 32, 24
 
@@ -45,14 +47,17 @@ NO_LOG = Log(b"", 0)
 
 
 class Checkpoints:
-    """A thread that copies. `is_due` says that the writer should `finish`; `committed` tells of each commit."""
+    """A thread that copies. `is_quiet` tells it whether nobody scans; `is_due` tells the writer to `finish`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_quiet: Callable[[], bool]) -> None:
         self._path = path
+        self._is_quiet = is_quiet
         self._wal = path.with_name(f"{path.name}-wal")
         self.is_due = False
         self._has_new = threading.Event()
         self._is_closing = threading.Event()
+        self._has_room = threading.Event()
+        self._has_room.set()
         self._copied = NO_LOG
         """The log as it was when it was last copied."""
         self._has_failed = False
@@ -66,6 +71,10 @@ class Checkpoints:
         self._is_closing.set()
         self._has_new.set()
         self._thread.join()
+
+    def wait_for_room(self) -> None:
+        """While the log is being copied whoever has much to write waits, so that it does not outrun that."""
+        self._has_room.wait(ROOM_WITHIN_S)
 
     # --- called by the writer -----------------------------------------------------------------------------------------
 
@@ -100,14 +109,18 @@ class Checkpoints:
             known_bytes = self._copied.size_bytes if found.salts == self._copied.salts else 0
             if found.size_bytes - known_bytes < enough_bytes:
                 return
+            self._has_room.clear()
             with closing(connect(self._path)) as connection:
                 _copy(connection)
             self._copied = found
             self._has_failed = False
-            # The writer has to help only where it went on writing meanwhile.
-            self.is_due = found.size_bytes >= LONG_BYTES and look_at(self._wal) != found
+            # The writer has to help only where it went on writing meanwhile; sooner where no scan waits for it.
+            may_help = found.size_bytes >= LONG_BYTES or self._is_quiet()
+            self.is_due = may_help and look_at(self._wal) != found
         except (OSError, sqlite3.Error, StoreError) as error:
             self._failed(error)
+        finally:
+            self._has_room.set()
 
     def _failed(self, error: Exception) -> None:
         if not self._has_failed:

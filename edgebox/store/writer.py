@@ -133,7 +133,7 @@ class Writer:
         self.failure: str | None = None
         """Why the last commit failed, in words; None while commits succeed."""
         self._probed_at_s = float("-inf")
-        self._checkpoints = Checkpoints(path)
+        self._checkpoints = Checkpoints(path, self._is_quiet)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -172,14 +172,14 @@ class Writer:
 
     def write_slice(self, job: Job[T]) -> T:
         """As `write`, for one slice of a large job: at most one of these joins a commit."""
+        self._checkpoints.wait_for_room()
         answer: Answer[T] = Answer()
         self._put(self._slices, (job, answer))
         return answer.wait()
 
     def slice_rows(self) -> int:
         """How many rows the next slice of a large job should write."""
-        is_quiet = time.monotonic() - self._last_redeem_s > QUIET_AFTER_S
-        return QUIET_SLICE_ROWS if is_quiet else SLICE_ROWS
+        return QUIET_SLICE_ROWS if self._is_quiet() else SLICE_ROWS
 
     def probe(self, every_s: float) -> str | None:
         """Commit something small, at most every `every_s` seconds; why that failed, or None."""
@@ -192,6 +192,9 @@ class Writer:
             except StoreError as error:
                 return str(error)
         return self.failure
+
+    def _is_quiet(self) -> bool:
+        return time.monotonic() - self._last_redeem_s > QUIET_AFTER_S
 
     # --- called from within a job -------------------------------------------------------------------------------------
 
