@@ -1,0 +1,127 @@
+"""What a source tells beside its tickets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """A variant of an item; `id` is upstream's."""
+
+    id: int
+    name: str
+    attention: bool = False
+    checkin_text: str | None = None
+    """What the door is to see when a ticket of it is checked in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A product; `id` is upstream's."""
+
+    id: int
+    name: str
+    is_admission: bool
+    variations: tuple[Variation, ...] = ()
+    attention: bool = False
+    checkin_text: str | None = None
+    """What the door is to see when a ticket of it is checked in."""
+
+    def variation(self, variation_id: int | None) -> Variation | None:
+        """The variation with this id, or None."""
+        return next((variation for variation in self.variations if variation.id == variation_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of a question; `id` is upstream's."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that is asked at the door; `id` and `item_ids` are upstream's, `type` is pretix's one-letter code."""
+
+    id: int
+    type: str
+    text: str
+    is_required: bool
+    position: int
+    item_ids: frozenset[int]
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subevent:
+    """A date of a series; `id` is upstream's. Instants as the text that upstream sent."""
+
+    id: int
+    name: str
+    date_from: str | None = None
+    date_to: str | None = None
+    date_admission: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What upstream says of the event (or of the date of a series). Dates are kept as the text that upstream sent."""
+
+    name: str
+    list_name: str | None = None
+    subevent: int | str | None = None
+    """The date's id in a series; old servers put the event's name here where there is no series."""
+    date_from: str | None = None
+    date_to: str | None = None
+    timezone: str = "UTC"
+    url: str | None = None
+    organizer_name: str | None = None
+    date_admission: str | None = None
+    """When the doors open; None: with `date_from`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that a source tells beside its tickets; `version` is the API version that upstream speaks."""
+
+    version: int
+    event: Event
+    items: tuple[Item, ...] = ()
+    questions: tuple[Question, ...] = ()
+    subevents: tuple[Subevent, ...] = ()
+    signature_keys: tuple[str, ...] = ()
+    """Public keys (PEM) that verify signed secrets; none where secrets are not signed."""
+
+    def item(self, item_id: int) -> Item | None:
+        """The item with this id, or None."""
+        return next((item for item in self.items if item.id == item_id), None)
+
+    def questions_for(self, item_id: int) -> tuple[Question, ...]:
+        """The questions of an item, in the order in which they are asked."""
+        mine = (question for question in self.questions if item_id in question.item_ids)
+        return tuple(sorted(mine, key=lambda question: (question.position, question.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class ListTerms:
+    """What today's pretix says of a check-in list: which tickets are on it, and who may enter."""
+
+    item_ids: frozenset[int] | None = None
+    """None: all items."""
+    subevent: int | None = None
+    """None: all dates of a series."""
+    include_pending: bool = False
+    """Unpaid tickets are on it, and may be let in when the door says so."""
+    allow_multiple_entries: bool = False
+    allow_entry_after_exit: bool = True
+    exit_all_at: dt.datetime | None = None
+    """From the time of day of this instant, daily in the event's zone, whoever is inside counts as out."""
+    addon_match: bool = False
+    """The secret of a ticket stands for its one add-on on the list."""
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """JSON logic that decides on an entry; empty: no rules."""
