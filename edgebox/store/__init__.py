@@ -11,11 +11,14 @@ import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edgebox.store import migrations
 from edgebox.store.attempts import Attempts
 from edgebox.store.claims import Claims
+from edgebox.store.connections import Connections
 from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect, reading
 from edgebox.store.devices import Devices
 from edgebox.store.encoded import Encoded
@@ -24,9 +27,11 @@ from edgebox.store.journal import Journal
 from edgebox.store.lists import Lists
 from edgebox.store.notes import Notes
 from edgebox.store.numbers import Numbers
+from edgebox.store.orders import Orders
 from edgebox.store.rates import Rates
 from edgebox.store.readers import Readers
 from edgebox.store.redeem import Redeemer
+from edgebox.store.refusals import Refusals
 from edgebox.store.runs import Runs
 from edgebox.store.snapshots import Snapshots
 from edgebox.store.staff import Staff
@@ -46,7 +51,12 @@ class Store:
     """The box's memory. Open until `close()`; one at a time for a data directory (the caller holds its lock)."""
 
     def __init__(
-        self, data_dir: Path, *, attempts_max_age_days: float = 30.0, attempts_max_count: int = 500_000
+        self,
+        data_dir: Path,
+        *,
+        attempts_max_age_days: float = 30.0,
+        attempts_max_count: int = 500_000,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path = path = data_dir / DATABASE_NAME
         self._copying = threading.Lock()
@@ -63,6 +73,7 @@ class Store:
             self.attempts = Attempts(attempts_max_age_days, attempts_max_count)
             self._writer = Writer(path, self.attempts)
             self.lists = Lists(connection, self._readers, self._writer)
+            self.connections = Connections(connection, self._readers, self._writer, self.lists)
             self.devices = Devices(connection, self._writer, self.attempts)
             self.numbers = Numbers(connection)
             claims = Claims(connection)
@@ -70,12 +81,14 @@ class Store:
             raise StoreError(f"the database {path} cannot be used ({error}); it was left as it is") from error
         finally:
             connection.close()
-        self.tickets = Tickets(self._readers)
+        self.tickets = Tickets(self._readers, now)
         self.encoded = Encoded(self._readers)
         self.journal = Journal(self._readers, self._writer, self.lists, self.numbers, claims)
         self.held = Held(self._readers, self._writer, self.lists)
         self.snapshots = Snapshots(self._readers, self._writer, self.lists, self.numbers)
-        self.redeemer = Redeemer(self._writer, self.lists, self.numbers, self.attempts)
+        self.orders = Orders(self._readers, self._writer, self.lists, self.numbers)
+        self.redeemer = Redeemer(self._writer, self.lists, self.connections, self.numbers, self.attempts)
+        self.refusals = Refusals(self._readers, self._writer)
         self.staff = Staff(self._readers, self._writer)
         self.notes = Notes(self._readers, self._writer)
         self.runs = Runs(self._readers, self._writer)
@@ -139,6 +152,7 @@ class Store:
     def _reload(self, connection: Connection) -> None:
         self.lists.reload(connection)
         self.lists.have_changed()
+        self.connections.reload(connection)
         self.devices.reload(connection)
         self.numbers.reload(connection)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from edgebox.instants import to_text
+from edgebox.model import Direction
 from edgebox.store.db import Connection
 
 FLUSH_AFTER_S = 2.0
@@ -43,6 +44,9 @@ class Attempt:
     at: datetime
     staff_name: str | None = None
     """Who did it by hand, where it was no device."""
+    direction: Direction = Direction.ENTRY
+    is_to_report: bool = False
+    """Upstream wants to know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ def _write(connection: Connection, attempt: Attempt) -> None:
             return
     connection.execute(
         "INSERT INTO attempt (list_id, device_id, staff_name, ticket_id, secret, nonce, verdict, is_forced, at,"
-        " last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " last_at, direction, to_report) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             attempt.list_id,
             attempt.device_id,
@@ -174,5 +178,7 @@ def _write(connection: Connection, attempt: Attempt) -> None:
             attempt.is_forced,
             at,
             at,
+            attempt.direction,
+            attempt.is_to_report,
         ),
     )

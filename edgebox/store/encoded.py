@@ -1,5 +1,5 @@
-"""All tickets of a list as JSON, put together by SQLite itself: for a hundred thousand that takes a third of the
-processor time that Python would need, and no scan waits for it, since Python's other threads run meanwhile."""
+"""All tickets of a list without terms as JSON, put together by SQLite itself: for a hundred thousand that takes a third
+of the processor time that Python would need, and no scan waits for it, since other threads run meanwhile."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from edgebox.model import CheckInList
 from edgebox.store.db import Connection
+from edgebox.store.presence import COUNTED, IS_IN, parameters
 from edgebox.store.readers import Readers
-from edgebox.store.tickets import COUNTED, IS_IN, told_of
 
 AT_ONCE = 500
 
@@ -51,20 +51,16 @@ class Encoded:
             " AND item_id = :item AND variation_id IS :variation AND id > :last ORDER BY id LIMIT :at_once)"
         )
         with self._readers.reading() as connection:
-            parameters: dict[str, object] = {
-                "source": list_.source.id,
-                "list": list_.id,
-                "told": told_of(connection, list_),
-            }
+            values = parameters(connection, list_)
             for item_id, variation_id in _kinds(connection, list_):
                 if item_ids is not None and item_id not in item_ids:
                     continue
                 item_name, variation_name = named(item_id, variation_id)
-                parameters |= {"item": item_id, "variation": variation_id, "last": 0, "at_once": AT_ONCE}
-                parameters |= {"item_name": item_name, "variation_name": variation_name}
-                while (piece := connection.execute(query, parameters).fetchone())["tickets"]:
+                values |= {"item": item_id, "variation": variation_id, "last": 0, "at_once": AT_ONCE}
+                values |= {"item_name": item_name, "variation_name": variation_name}
+                while (piece := connection.execute(query, values).fetchone())["tickets"]:
                     yield piece["text"]
-                    parameters["last"] = piece["last"]
+                    values["last"] = piece["last"]
 
 
 def _kinds(connection: Connection, list_: CheckInList) -> list[tuple[int, int | None]]:

@@ -167,9 +167,8 @@ class Held:
             [(row["ticket_id"], row["told"]) for row in waiting if row["kind"] == Kind.TICKET],
         )
         connection.executemany(
-            "DELETE FROM told_checkin WHERE list_id = ? AND ticket_id = ?"
-            " AND (SELECT told FROM ticket WHERE id = ticket_id) <= ?",
-            [(list_.id, row["ticket_id"], row["told"]) for row in waiting if row["kind"] == Kind.CHECKIN],
+            "DELETE FROM told_checkin WHERE ticket_id = ? AND (SELECT told FROM ticket WHERE id = ticket_id) <= ?",
+            [(row["ticket_id"], row["told"]) for row in waiting if row["kind"] == Kind.CHECKIN],
         )
         connection.executemany(
             "DELETE FROM held WHERE source_id = ? AND ticket_id = ? AND kind = ?",

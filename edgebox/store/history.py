@@ -9,51 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 
 from edgebox.instants import from_text
-from edgebox.model import CheckInList, PastCheckIn, Ticket, TicketData
+from edgebox.model import CheckInList, Direction, PastCheckIn, Ticket
 from edgebox.store.db import Connection, Row
+from edgebox.store.rows import TICKET_COLUMNS, ticket_from
 
-DATA_COLUMNS = tuple(field.name for field in fields(TicketData))
-"""Columns that hold what upstream tells of a ticket; they bear the model's names."""
-
-TICKET_COLUMNS = ", ".join(f"ticket.{name}" for name in ("id", "source_id", "is_withdrawn", "told", *DATA_COLUMNS))
-
-
-def data_from(row: Row) -> TicketData:
-    """A row with DATA_COLUMNS as the model has it."""
-    return TicketData(
-        secret=row["secret"],
-        order_code=row["order_code"],
-        item_id=row["item_id"],
-        variation_id=row["variation_id"],
-        attendee_name=row["attendee_name"],
-        attention=bool(row["attention"]),
-        is_paid=bool(row["is_paid"]),
-        checkin_allowed=bool(row["checkin_allowed"]),
-        addons_text=row["addons_text"],
-    )
-
-
-def ticket_from(row: Row) -> Ticket:
-    """A row with TICKET_COLUMNS as the model has it."""
-    return Ticket(
-        id=row["id"],
-        source_id=row["source_id"],
-        data=data_from(row),
-        is_withdrawn=bool(row["is_withdrawn"]),
-        told=row["told"],
-    )
-
+Moment = tuple[str, str]
+"""Time and direction of a check-in, as they are stored; the time is empty where upstream does not tell it."""
 
 _FIND = (
     f"SELECT {TICKET_COLUMNS}, max(ticket.told, source.told) AS told_up_to,"
-    " EXISTS (SELECT 1 FROM told_checkin WHERE list_id = :list AND ticket_id = ticket.id) AS has_told_checkin,"
-    " own.id AS own_id, own.datetime AS own_datetime, own.settled_number AS own_settled_number,"
-    " own.is_forced AS own_is_forced, own.state AS own_state, own.nonce AS own_nonce,"
-    " coalesce(device.name, own.staff_name) AS own_device_name"
+    " EXISTS (SELECT 1 FROM told_checkin WHERE ticket_id = ticket.id AND upstream_list = :upstream_list) AS is_told_in,"
+    " own.id AS own_id, own.datetime AS own_datetime, own.direction AS own_direction,"
+    " own.settled_number AS own_settled_number, own.is_forced AS own_is_forced, own.state AS own_state,"
+    " own.nonce AS own_nonce, coalesce(device.name, own.staff_name) AS own_device_name"
     " FROM ticket JOIN source ON source.id = ticket.source_id"
     " LEFT JOIN checkin AS own ON own.ticket_id = ticket.id AND own.list_id = :list"
     " LEFT JOIN device ON device.id = own.device_id"
@@ -62,14 +34,13 @@ _FIND = (
 """A ticket and all that the box has against it: one row for each check-in, at least one. (One statement for a whole
 batch: each costs more than what it looks up, for the thread gives way to the others meanwhile.)"""
 
-FIND_BY_ID = _FIND.format("ticket.source_id = :source AND ticket.id = :id")
-
 
 @cache
-def find_by_secrets(count: int) -> str:
-    """The statement that finds this many tickets of a source by their secrets."""
-    marks = ", ".join(f":secret{number}" for number in range(count))
-    return _FIND.format(f"ticket.source_id = :source AND ticket.secret IN ({marks})")
+def find_by(column: str, count: int) -> str:
+    """The statement that finds this many tickets of a source by their `secret` or `id`."""
+    marks = ", ".join(f":wanted{number}" for number in range(count))
+    source = "+ticket.source_id" if column == "id" else "ticket.source_id"  # no index but that of the ids
+    return _FIND.format(f"{source} = :source AND ticket.{column} IN ({marks})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +49,9 @@ class Held:
 
     ticket: Ticket
     history: tuple[PastCheckIn, ...]
-    """The check-ins that count against it on this list, oldest first."""
-    nonces: frozenset[str]
-    """Of all its check-ins on this list, undone ones too."""
+    """The check-ins that count against it on this list: those that upstream told first."""
+    nonces: frozenset[tuple[str, str]]
+    """With the direction, of all its check-ins on this list, undone ones too."""
 
 
 def find(connection: Connection, list_: CheckInList, secret: str) -> Held | None:
@@ -90,70 +61,125 @@ def find(connection: Connection, list_: CheckInList, secret: str) -> Held | None
 
 def find_all(connection: Connection, list_: CheckInList, secrets: Sequence[str]) -> dict[str, Held]:
     """By secret: the tickets of this list's source that have exactly these."""
-    # A power of two each time, the rest of it looks for nothing: so there are few statements to prepare.
-    count = 1 << (len(secrets) - 1).bit_length()
-    parameters: dict[str, object] = {f"secret{number}": None for number in range(len(secrets), count)}
-    parameters |= {f"secret{number}": secret for number, secret in enumerate(secrets)}
-    parameters |= {"list": list_.id, "source": list_.source.id}
-    rows_of: dict[str, list[Row]] = {}
-    for row in connection.execute(find_by_secrets(count), parameters).fetchall():
-        rows_of.setdefault(row["secret"], []).append(row)
-    return {secret: held for secret, rows in rows_of.items() if (held := _held(rows))}
+    return {held.ticket.data.secret: held for held in _find(connection, list_, "secret", secrets)}
 
 
 def get(connection: Connection, list_: CheckInList, ticket_id: int) -> Held | None:
     """The ticket of this list's source with this id."""
-    parameters = {"list": list_.id, "source": list_.source.id, "id": ticket_id}
-    return _held(connection.execute(FIND_BY_ID, parameters).fetchall())
+    return get_all(connection, list_, [ticket_id]).get(ticket_id)
 
 
-def _held(rows: list[Row]) -> Held | None:
-    if not rows:
-        return None
+def get_all(connection: Connection, list_: CheckInList, ticket_ids: Sequence[int]) -> dict[int, Held]:
+    """By id: the tickets of this list's source that have these."""
+    return {held.ticket.id: held for held in _find(connection, list_, "id", ticket_ids)}
+
+
+def addons_of(connection: Connection, list_: CheckInList, ticket: Ticket) -> list[Held]:
+    """The tickets that are add-ons of this one, cancelled ones too."""
+    if ticket.data.position_id is None:
+        return []
+    rows = connection.execute(
+        "SELECT id FROM ticket WHERE source_id = ? AND addon_to = ? ORDER BY position_id",
+        (ticket.source_id, ticket.data.position_id),
+    ).fetchall()
+    ids = [row["id"] for row in rows]
+    found = get_all(connection, list_, ids) if ids else {}
+    return [found[ticket_id] for ticket_id in ids]
+
+
+def barred(connection: Connection, source_id: int, secret: str) -> frozenset[str]:
+    """Whether upstream lists the secret as `revoked` or `blocked`."""
+    rows = connection.execute("SELECT kind FROM barred_secret WHERE source_id = ? AND secret = ?", (source_id, secret))
+    return frozenset(row["kind"] for row in rows)
+
+
+def _find(connection: Connection, list_: CheckInList, column: str, wanted: Sequence[object]) -> list[Held]:
+    if not wanted:
+        return []
+    # A power of two each time, the rest of it looks for nothing: so there are few statements to prepare.
+    count = 1 << (len(wanted) - 1).bit_length()
+    parameters: dict[str, object] = {f"wanted{number}": None for number in range(len(wanted), count)}
+    parameters |= {f"wanted{number}": each for number, each in enumerate(wanted)}
+    parameters |= {"list": list_.id, "source": list_.source.id, "upstream_list": list_.upstream_list}
+    rows_of: dict[int, list[Row]] = {}
+    for row in connection.execute(find_by(column, count), parameters).fetchall():
+        rows_of.setdefault(row["id"], []).append(row)
+    told_in = [ticket_id for ticket_id, rows in rows_of.items() if rows[0]["is_told_in"]]
+    told = _told(connection, list_, told_in) if list_.terms is not None and told_in else {}
+    return [_held(rows, told.get(ticket_id, ())) for ticket_id, rows in rows_of.items()]
+
+
+def _told(connection: Connection, list_: CheckInList, ticket_ids: list[int]) -> dict[int, list[Moment]]:
+    """What upstream told, by ticket, in order of time. (The old API tells no more than that there is something.)"""
+    moments: dict[int, list[Moment]] = {}
+    for row in connection.execute(
+        "SELECT ticket_id, at, direction FROM told_checkin"
+        f" WHERE ticket_id IN ({', '.join('?' * len(ticket_ids))}) AND upstream_list = ? ORDER BY at",
+        (*ticket_ids, list_.upstream_list),
+    ):
+        moments.setdefault(row["ticket_id"], []).append((row["at"], row["direction"]))
+    return moments
+
+
+def _held(rows: list[Row], told: Sequence[Moment]) -> Held:
     ticket = ticket_from(rows[0])
     own = [row for row in rows if row["own_id"] is not None]
-    if not own and not rows[0]["has_told_checkin"]:
+    if not own and not rows[0]["is_told_in"]:
         return Held(ticket, (), frozenset())
-    return Held(ticket, _history(rows[0], own), frozenset(row["own_nonce"] for row in own))
+    nonces = frozenset((row["own_nonce"], row["own_direction"]) for row in own)
+    return Held(ticket, _history(rows[0], own, told), nonces)
 
 
-def _history(first: Row, own: list[Row]) -> tuple[PastCheckIn, ...]:
-    """The old API tells that there is a check-in but not when: where the box itself settled one that upstream has since
-    told, that is the one meant, and its time and device are known.
+def _history(first: Row, own: list[Row], told: Sequence[Moment]) -> tuple[PastCheckIn, ...]:
+    """What upstream told, then the box's own.
+
+    A told check-in with the time and direction of an own one is that one, and its device is known. The old API tells
+    that there is a check-in but not when: where the box itself settled one that upstream has since told, that is the
+    one meant.
     """
-    told = first["told_up_to"]
+    told_up_to = first["told_up_to"]
     own = [row for row in own if row["own_state"] != "cancelled"]
 
     def is_superseded(row: Row) -> bool:
-        return row["own_settled_number"] is not None and row["own_settled_number"] <= told
+        return row["own_settled_number"] is not None and row["own_settled_number"] <= told_up_to
 
-    counted = tuple(_past(row) for row in own if not is_superseded(row))
-    if not first["has_told_checkin"]:
+    counted = tuple(_past(row) for row in own if not is_superseded(row) and _moment(row) not in told)
+    if not first["is_told_in"]:
         return counted
-    return (_told([row for row in own if is_superseded(row)]), *counted)
+    if not told:
+        return (_meant([row for row in own if is_superseded(row)]), *counted)
+    names = {_moment(row): row["own_device_name"] for row in own}
+    past = (PastCheckIn(from_text(at), names.get((at, way)), Direction(way)) for at, way in told)
+    return (*past, *counted)
 
 
-def _told(superseded: list[Row]) -> PastCheckIn:
-    """The check-in that upstream tells of, as far as it is one of the box's own."""
+def _meant(superseded: list[Row]) -> PastCheckIn:
+    """The check-in that upstream tells of without a time, as far as it is one of the box's own."""
     # Nothing counted against the ticket when one was let in without force: what is before that one has been undone.
     unforced = [row for row in superseded if not row["own_is_forced"]]
     first = unforced[-1:] or superseded[:1]
     return _past(first[0]) if first else PastCheckIn(None)
 
 
+def _moment(row: Row) -> Moment:
+    return row["own_datetime"], row["own_direction"]
+
+
 def _past(row: Row) -> PastCheckIn:
-    return PastCheckIn(from_text(row["own_datetime"]), row["own_device_name"])
+    return PastCheckIn(from_text(row["own_datetime"]), row["own_device_name"], Direction(row["own_direction"]))
 
 
-def earlier_answers(connection: Connection, list_: CheckInList, secret: str) -> tuple[Mapping[int, str], ...]:
-    """The answers of each earlier check-in of this ticket that had some, on whichever list of the event."""
+def earlier_answers(connection: Connection, list_: CheckInList, ticket: Ticket) -> tuple[Mapping[int, str], ...]:
+    """The answers given for this ticket: those that upstream told, and of each earlier check-in that had some, on
+    whichever list of the event."""
     rows = connection.execute(
         "SELECT answers FROM checkin JOIN list ON list.id = list_id"
         " WHERE secret = ? AND organizer = ? AND event = ? AND answers <> '{}' AND state <> 'cancelled'"
         " ORDER BY checkin.id",
-        (secret, list_.organizer, list_.event),
+        (ticket.data.secret, list_.organizer, list_.event),
     )
-    return tuple(answers_from_json(row["answers"]) for row in rows)
+    told = (dict(ticket.data.answers),) if ticket.data.answers else ()
+    return (*told, *(answers_from_json(row["answers"]) for row in rows))
 
 
 def answers_from_json(text: str) -> dict[int, str]:

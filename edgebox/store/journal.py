@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edgebox.instants import from_text, to_text
-from edgebox.model import CheckIn, CheckInState, ConflictReason, StampKind
+from edgebox.model import CheckIn, CheckInState, ConflictReason, Direction, StampKind
 from edgebox.store.claims import Claims
 from edgebox.store.db import Connection, Refused, Row, reading
 from edgebox.store.history import answers_from_json
@@ -21,9 +21,9 @@ from edgebox.store.writer import Writer
 
 _DOUBTFUL_TIMES = frozenset({ConflictReason.CLOCK_UNTRUSTED, ConflictReason.DATETIME_IMPLAUSIBLE})
 
-_COLUMNS = "SELECT checkin.*, coalesce(device.name, checkin.staff_name) AS device_name"
-_DEVICE = "LEFT JOIN device ON device.id = checkin.device_id"
-_SELECT = f"{_COLUMNS} FROM checkin {_DEVICE}"
+_COLUMNS = "SELECT checkin.*, ticket.secret AS ticket_secret, coalesce(device.name, checkin.staff_name) AS device_name"
+_BESIDE = "JOIN ticket ON ticket.id = checkin.ticket_id LEFT JOIN device ON device.id = checkin.device_id"
+_SELECT = f"{_COLUMNS} FROM checkin {_BESIDE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ class Journal:
         """
         with self._readers.reading() as connection:
             rows = connection.execute(
-                f"{_COLUMNS} FROM checkin INDEXED BY checkin_pending {_DEVICE}"
+                f"{_COLUMNS} FROM checkin INDEXED BY checkin_pending {_BESIDE}"
                 " WHERE state = 'pending' AND stamp = ? ORDER BY checkin.id",
                 (StampKind.UNTRUSTED,),
             )
@@ -272,7 +272,7 @@ class Journal:
         with self._readers.reading() as connection:
             rows = connection.execute(
                 f"{_COLUMNS}, order_code, attendee_name, list.name AS list_name"
-                f" FROM checkin INDEXED BY checkin_conflict {_DEVICE} JOIN ticket ON ticket.id = ticket_id"
+                f" FROM checkin INDEXED BY checkin_conflict {_BESIDE}"
                 " JOIN list ON list.id = checkin.list_id"
                 " WHERE conflict IS NOT NULL AND conflict_closed_at IS NULL AND (? IS NULL OR checkin.list_id = ?)"
                 " ORDER BY checkin.id",
@@ -422,4 +422,6 @@ def _checkin(row: Row) -> CheckIn:
         conflict_closed_at=_instant(row["conflict_closed_at"]),
         closed_reason=row["closed_reason"],
         staff_reason=row["staff_reason"],
+        direction=Direction(row["direction"]),
+        ticket_secret=row["ticket_secret"],
     )

@@ -9,21 +9,40 @@ from functools import partial
 from typing import Any
 
 from edgebox.instants import from_text, to_text
-from edgebox.model import Catalog, CheckInList, Event, Item, Option, Question, Source, SourceKind, Variation
+from edgebox.model import (
+    Catalog,
+    CheckInList,
+    Event,
+    Item,
+    ListTerms,
+    Option,
+    Question,
+    Source,
+    SourceKind,
+    Subevent,
+    Variation,
+)
 from edgebox.store import names
 from edgebox.store.db import Connection, Refused, Row
 from edgebox.store.readers import Readers
 from edgebox.store.writer import SLICE_ROWS, Writer
 
 _SELECT = (
-    "SELECT list.*, source.kind, source.url, source.credential, source.catalog, source.told, source.last_pull,"
-    " source.last_pull_duration_s FROM list JOIN source ON source.id = list.source_id"
+    "SELECT list.*, source.kind, coalesce(connection.url, source.url) AS url,"
+    " coalesce(connection.credential, source.credential) AS credential, source.catalog, source.told, source.last_pull,"
+    " source.last_pull_duration_s, source.connection_id FROM list JOIN source ON source.id = list.source_id"
+    " LEFT JOIN connection ON connection.id = source.connection_id"
 )
+
+_USED = "SELECT source_id FROM list WHERE removed_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class NewList:
-    """A list to register. `catalog` None: upstream was not reached yet."""
+    """A list to register. `catalog` None: upstream was not reached yet.
+
+    One of a connection (`connection_id`) shares the source of its event; address and credential are the connection's.
+    """
 
     kind: SourceKind
     url: str
@@ -33,6 +52,9 @@ class NewList:
     subevent: int | None
     name: str
     catalog: Catalog | None
+    connection_id: int | None = None
+    upstream_list: int = 0
+    terms: ListTerms | None = None
 
 
 class Lists:
@@ -58,16 +80,22 @@ class Lists:
         return self._by_id.get(list_id)
 
     def add(self, new: NewList, at: datetime) -> CheckInList:
-        """Register a list with a source of its own."""
+        """Register a list; its source is made where it is not there yet."""
 
         def job(connection: Connection) -> CheckInList:
-            source_id = connection.execute(
-                "INSERT INTO source (kind, url, credential, catalog) VALUES (?, ?, ?, ?)",
-                (new.kind, new.url, new.credential, new.catalog and catalog_to_json(new.catalog)),
-            ).lastrowid
             list_id = connection.execute(
-                "INSERT INTO list (source_id, organizer, event, subevent, name, added_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (source_id, new.organizer, new.event, new.subevent, new.name, to_text(at)),
+                "INSERT INTO list (source_id, organizer, event, subevent, name, added_at, upstream_list, terms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    _source_for(connection, new),
+                    new.organizer,
+                    new.event,
+                    new.subevent,
+                    new.name,
+                    to_text(at),
+                    new.upstream_list,
+                    new.terms and terms_to_json(new.terms),
+                ),
             ).lastrowid
             self._reload_after_commit(connection)
             return _list(connection.execute(f"{_SELECT} WHERE list.id = ?", (list_id,)).fetchone())
@@ -93,24 +121,43 @@ class Lists:
                 )
             (source_id,) = connection.execute("SELECT source_id FROM list WHERE id = ?", (list_id,)).fetchone()
             connection.execute("UPDATE list SET removed_at = ? WHERE id = ?", (to_text(at), list_id))
-            connection.execute("UPDATE source SET credential = '' WHERE id = ?", (source_id,))
-            connection.execute("DELETE FROM held WHERE source_id = ?", (source_id,))
-            connection.execute("DELETE FROM told_checkin WHERE list_id = ?", (list_id,))
+            if not connection.execute(f"SELECT 1 WHERE ? IN ({_USED})", (source_id,)).fetchone():
+                # Nor is it the event's any more: whoever registers that again begins anew, with all of its orders.
+                connection.execute(
+                    "UPDATE source SET credential = '', state = NULL, connection_id = NULL, event = NULL WHERE id = ?",
+                    (source_id,),
+                )
+                for table in ("held", "told_checkin", "barred_secret"):
+                    connection.execute(f"DELETE FROM {table} WHERE source_id = ?", (source_id,))
             self._reload_after_commit(connection)
 
         self._writer.write(job)
         with self._readers.reading() as connection:
             orphans = connection.execute(
-                "SELECT id FROM ticket WHERE source_id IN (SELECT source_id FROM list WHERE removed_at IS NOT NULL)"
+                "SELECT id FROM ticket WHERE source_id IN"
+                f" (SELECT source_id FROM list WHERE removed_at IS NOT NULL EXCEPT {_USED})"
                 " AND NOT EXISTS (SELECT 1 FROM checkin WHERE ticket_id = ticket.id)"
             ).fetchall()
         for start in range(0, len(orphans), SLICE_ROWS):
             piece = [tuple(row) for row in orphans[start : start + SLICE_ROWS]]
             self._writer.write_slice(partial(_delete_tickets, ticket_ids=piece))
 
-    def learn(self, list_: CheckInList, catalog: Catalog, *, name: str | None = None, subevent: int | None) -> None:
+    def learn(
+        self,
+        list_: CheckInList,
+        catalog: Catalog,
+        *,
+        name: str | None = None,
+        subevent: int | None,
+        terms: ListTerms | None = None,
+    ) -> None:
         """Keep what upstream tells beside the tickets; a list that was registered unseen gets its name."""
-        if list_.catalog == catalog and name in (None, list_.name) and subevent == list_.subevent:
+        if (
+            list_.catalog == catalog
+            and name in (None, list_.name)
+            and subevent == list_.subevent
+            and terms == list_.terms
+        ):
             return
 
         def job(connection: Connection) -> None:
@@ -118,10 +165,12 @@ class Lists:
                 "UPDATE source SET catalog = ? WHERE id = ?", (catalog_to_json(catalog), list_.source.id)
             )
             connection.execute(
-                "UPDATE list SET name = coalesce(?, name), subevent = ? WHERE id = ?", (name, subevent, list_.id)
+                "UPDATE list SET name = coalesce(?, name), subevent = ?, terms = ? WHERE id = ?",
+                (name, subevent, terms and terms_to_json(terms), list_.id),
             )
             self._reload_after_commit(connection)
-            self.touch(list_.id)  # after it: who sees the new version must not find the old catalog
+            # After it: who sees the new version must not find the old catalog. It is that of all lists of the source.
+            self.touch_source(list_.source.id)
 
         self._writer.write(job)
 
@@ -152,6 +201,12 @@ class Lists:
         )
         self._reload_after_commit(connection)
 
+    def is_fresh(self, source_id: int, at: datetime) -> None:
+        """Upstream was asked, and what the box holds of a source is what there is; only remembered, not written."""
+        for list_ in self.all():
+            if list_.source.id == source_id:
+                self._by_id[list_.id] = replace(list_, source=replace(list_.source, last_pull=at))
+
     def version_of(self, list_id: int) -> int:
         """Rises whenever anything that a scanner can see of the list has changed: for whoever caches it."""
         return self._versions.get(list_id, 0)
@@ -164,6 +219,12 @@ class Lists:
 
         self._writer.after_commit(rise)
 
+    def touch_source(self, source_id: int) -> None:
+        """As `touch`, for every list of a source."""
+        for list_ in self.all():
+            if list_.source.id == source_id:
+                self.touch(list_.id)
+
     def have_changed(self) -> None:
         """In the writer: every list's version rises."""
         for list_id in self._by_id:
@@ -171,6 +232,29 @@ class Lists:
 
     def _reload_after_commit(self, connection: Connection) -> None:
         self._writer.after_commit(lambda: self.reload(connection))
+
+
+def _source_for(connection: Connection, new: NewList) -> int:
+    """The event's source of a connection, or a new one."""
+    if new.connection_id is not None:
+        row = connection.execute(
+            "SELECT id FROM source WHERE connection_id = ? AND event = ?", (new.connection_id, new.event)
+        ).fetchone()
+        if row is not None:
+            return int(row["id"])
+    source_id = connection.execute(
+        "INSERT INTO source (kind, url, credential, catalog, connection_id, event) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            new.kind,
+            new.url,
+            new.credential,
+            new.catalog and catalog_to_json(new.catalog),
+            new.connection_id,
+            new.event if new.connection_id is not None else None,
+        ),
+    ).lastrowid
+    assert source_id is not None
+    return source_id
 
 
 def require_list(connection: Connection, list_id: int) -> None:
@@ -196,10 +280,7 @@ def catalog_from_json(text: str) -> Catalog:
     return Catalog(
         version=raw["version"],
         event=Event(**raw["event"]),
-        items=tuple(
-            Item(i["id"], i["name"], i["is_admission"], tuple(Variation(**v) for v in i["variations"]))
-            for i in raw["items"]
-        ),
+        items=tuple(Item(**{**i, "variations": tuple(Variation(**v) for v in i["variations"])}) for i in raw["items"]),
         questions=tuple(
             Question(
                 id=q["id"],
@@ -212,7 +293,23 @@ def catalog_from_json(text: str) -> Catalog:
             )
             for q in raw["questions"]
         ),
+        subevents=tuple(Subevent(**s) for s in raw.get("subevents", ())),
+        signature_keys=tuple(raw.get("signature_keys", ())),
     )
+
+
+def terms_to_json(terms: ListTerms) -> str:
+    raw = asdict(terms)
+    raw["exit_all_at"] = terms.exit_all_at and to_text(terms.exit_all_at)
+    raw["item_ids"] = None if terms.item_ids is None else sorted(terms.item_ids)
+    return json.dumps(raw, ensure_ascii=False)
+
+
+def terms_from_json(text: str) -> ListTerms:
+    raw: dict[str, Any] = json.loads(text)
+    raw["exit_all_at"] = from_text(raw["exit_all_at"]) if raw["exit_all_at"] else None
+    raw["item_ids"] = None if raw["item_ids"] is None else frozenset(raw["item_ids"])
+    return ListTerms(**raw)
 
 
 def _list(row: Row) -> CheckInList:
@@ -226,6 +323,7 @@ def _list(row: Row) -> CheckInList:
             told=row["told"],
             last_pull=from_text(row["last_pull"]) if row["last_pull"] else None,
             last_pull_duration_s=row["last_pull_duration_s"],
+            connection_id=row["connection_id"],
         ),
         organizer=row["organizer"],
         event=row["event"],
@@ -234,4 +332,6 @@ def _list(row: Row) -> CheckInList:
         catalog=catalog_from_json(row["catalog"]) if row["catalog"] else None,
         last_push=from_text(row["last_push"]) if row["last_push"] else None,
         is_paused=bool(row["is_paused"]),
+        upstream_list=row["upstream_list"],
+        terms=terms_from_json(row["terms"]) if row["terms"] else None,
     )

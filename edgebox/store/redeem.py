@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets as random_text
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 
@@ -17,18 +17,24 @@ from edgebox.model import (
     ConflictReason,
     Device,
     Facts,
+    PastCheckIn,
+    Reason,
     Redeemed,
     RedeemRequest,
     StampKind,
     Ticket,
+    TicketData,
     Verdict,
 )
-from edgebox.rules import decide
-from edgebox.store import history
+from edgebox.rules import decide, ticket_meant
+from edgebox.store import history, names
 from edgebox.store.attempts import Attempt, Attempts
+from edgebox.store.connections import Connections
 from edgebox.store.db import Connection, Refused
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
+from edgebox.store.presence import is_redeemed
+from edgebox.store.rows import columns_of
 from edgebox.store.writer import Writer
 
 IMPLAUSIBLE = timedelta(days=1)
@@ -50,6 +56,11 @@ class Scan:
     staff_reason: str | None = None
 
     @property
+    def at(self) -> datetime:
+        """When the guest stands at the door."""
+        return self.request.datetime or self.stamp.at
+
+    @property
     def device_id(self) -> int | None:
         return self.device.id if self.device else None
 
@@ -57,11 +68,18 @@ class Scan:
 class Redeemer:
     """Takes scans; of N at once for one ticket exactly one is `ok` (unless forced, or the same nonce)."""
 
-    def __init__(self, writer: Writer, lists: Lists, numbers: Numbers, attempts: Attempts) -> None:
+    def __init__(
+        self, writer: Writer, lists: Lists, connections: Connections, numbers: Numbers, attempts: Attempts
+    ) -> None:
         self._writer = writer
         self._lists = lists
+        self._connections = connections
         self._numbers = numbers
         self._attempts = attempts
+        self.accepts_test_mode = True
+        """Whether tickets of orders in test mode let in."""
+        self.verify: Callable[[str, tuple[str, ...]], TicketData | None] = lambda secret, keys: None
+        """Reads a signed secret, with the event's public keys; None where nobody vouches for it."""
 
     def redeem(self, scan: Scan) -> Redeemed:
         """Decide, record, and return once both are on disk.
@@ -94,21 +112,82 @@ class Redeemer:
         outcomes: list[Redeemed | Exception] = []
         accepted: list[tuple[object, ...]] = []
         for scan in scans:
-            facts = _facts(connection, list_, scan, held.get(scan.request.secret))
+            facts = self._facts(connection, list_, scan, held.get(scan.request.secret))
             verdict = decide(facts)
             is_new = verdict.is_ok and not verdict.is_repeat
             if is_new:
                 assert facts.ticket is not None
                 accepted.append(self._row(list_, facts.ticket, scan, verdict))
             else:
-                self._writer.after_commit(partial(self._attempts.add, _attempt(scan, facts.ticket, verdict)))
-            outcomes.append(Redeemed(verdict, facts.ticket, bool(facts.history) or is_new))
+                self._writer.after_commit(partial(self._attempts.add, _attempt(list_, scan, facts.ticket, verdict)))
+            new = (PastCheckIn(scan.at, None, scan.request.direction),) if is_new else ()
+            is_in = is_redeemed(list_, (*facts.history, *new), scan.stamp.at)
+            outcomes.append(Redeemed(verdict, facts.ticket, is_in))
         if accepted:
             _insert(connection, accepted)
             if not list_.has_upstream:
                 self._numbers.keep(connection)
             self._lists.touch(list_.id)
         return outcomes
+
+    def _facts(self, connection: Connection, list_: CheckInList, scan: Scan, held: history.Held | None) -> Facts:
+        facts = Facts(scan.request, None, at=scan.at, terms=list_.terms, catalog=list_.catalog)
+        if list_.terms is not None:
+            barred = history.barred(connection, list_.source.id, scan.request.secret)
+            facts = replace(
+                facts,
+                gate_id=self._gate_id(list_),
+                is_revoked="revoked" in barred,
+                accepts_test_mode=self.accepts_test_mode,
+            )
+            held = held or self._vouched_for(connection, list_, scan.request.secret)
+            if held is not None:
+                held, facts = self._as_meant(connection, list_, held, facts, is_blocked="blocked" in barred)
+        if held is None:
+            return facts
+        item_id = held.ticket.data.item_id
+        questions = list_.catalog.questions_for(item_id) if list_.catalog else ()
+        nonce = scan.request.nonce
+        return replace(
+            facts,
+            ticket=held.ticket,
+            item_is_for_device=scan.device is None or scan.device.may_scan(item_id),
+            is_repeat=bool(nonce) and (nonce, scan.request.direction) in held.nonces,
+            history=held.history,
+            questions=questions,
+            earlier_answers=history.earlier_answers(connection, list_, held.ticket) if questions else (),
+        )
+
+    def _as_meant(
+        self, connection: Connection, list_: CheckInList, held: history.Held, facts: Facts, *, is_blocked: bool
+    ) -> tuple[history.Held, Facts]:
+        """What the secret stands for on this list: the ticket itself, or its add-on."""
+        if is_blocked:
+            data = replace(held.ticket.data, is_blocked=True)
+            held = replace(held, ticket=replace(held.ticket, data=data))
+        if list_.terms is None or not list_.terms.addon_match or facts.at is None:
+            return held, facts
+        candidates = {each.ticket.id: each for each in (held, *history.addons_of(connection, list_, held.ticket))}
+        meant, is_ambiguous = ticket_meant([each.ticket for each in candidates.values()], list_.terms, facts.at)
+        return candidates[meant.id], replace(facts, is_ambiguous=is_ambiguous)
+
+    def _vouched_for(self, connection: Connection, list_: CheckInList, secret: str) -> history.Held | None:
+        """A ticket that nobody told, but whose secret bears the event's signature: kept, for its check-in needs it."""
+        keys = list_.catalog.signature_keys if list_.catalog else ()
+        data = self.verify(secret, keys) if keys else None
+        if data is None:
+            return None
+        columns = {**columns_of(data), "source_id": list_.source.id, "told": 0}
+        marks = ", ".join(f":{column}" for column in columns)
+        ticket_id = connection.execute(f"INSERT INTO ticket ({', '.join(columns)}) VALUES ({marks})", columns).lastrowid
+        assert ticket_id is not None
+        names.add(connection, [(ticket_id, columns["folded_name"])])
+        return history.find(connection, list_, secret)
+
+    def _gate_id(self, list_: CheckInList) -> int | None:
+        connection_id = list_.source.connection_id
+        connection = self._connections.get(connection_id) if connection_id is not None else None
+        return connection.gate_id if connection else None
 
     def _row(self, list_: CheckInList, ticket: Ticket, scan: Scan, verdict: Verdict) -> tuple[object, ...]:
         """A check-in's row, in the order of COLUMNS."""
@@ -143,13 +222,14 @@ class Redeemer:
             conflict,
             note,
             at if conflict else None,
+            request.direction,
         )
 
 
 COLUMNS = (
     "list_id, ticket_id, device_id, secret, nonce, datetime, stamp, received_at, boot_id, boottime_s, is_forced,"
     " is_offline, ignores_unpaid, answers, state, settled_number, settled_at, staff_name, staff_reason, conflict,"
-    " conflict_note, conflict_opened_at"
+    " conflict_note, conflict_opened_at, direction"
 )
 ROW = f"({', '.join('?' * len(COLUMNS.split(',')))})"
 
@@ -160,22 +240,6 @@ def _insert(connection: Connection, rows: list[tuple[object, ...]]) -> None:
         count = 1 << (len(rows).bit_length() - 1)
         some, rows = rows[:count], rows[count:]
         connection.execute(f"INSERT INTO checkin ({COLUMNS}) VALUES {', '.join([ROW] * count)}", tuple(chain(*some)))
-
-
-def _facts(connection: Connection, list_: CheckInList, scan: Scan, held: history.Held | None) -> Facts:
-    if held is None:
-        return Facts(scan.request, None)
-    item_id = held.ticket.data.item_id
-    questions = list_.catalog.questions_for(item_id) if list_.catalog else ()
-    return Facts(
-        request=scan.request,
-        ticket=held.ticket,
-        item_is_for_device=scan.device is None or scan.device.may_scan(item_id),
-        is_repeat=bool(scan.request.nonce) and scan.request.nonce in held.nonces,
-        history=held.history,
-        questions=questions,
-        earlier_answers=history.earlier_answers(connection, list_, held.ticket.data.secret) if questions else (),
-    )
 
 
 def _conflict(scan: Scan, verdict: Verdict) -> tuple[ConflictReason | None, str | None]:
@@ -191,7 +255,7 @@ def _conflict(scan: Scan, verdict: Verdict) -> tuple[ConflictReason | None, str 
     return ConflictReason(verdict.passed.value), "; ".join(notes) or None
 
 
-def _attempt(scan: Scan, ticket: Ticket | None, verdict: Verdict) -> Attempt:
+def _attempt(list_: CheckInList, scan: Scan, ticket: Ticket | None, verdict: Verdict) -> Attempt:
     return Attempt(
         list_id=scan.list_id,
         device_id=scan.device_id,
@@ -202,6 +266,9 @@ def _attempt(scan: Scan, ticket: Ticket | None, verdict: Verdict) -> Attempt:
         is_forced=scan.request.is_forced,
         at=scan.stamp.at,
         staff_name=scan.staff_name,
+        direction=scan.request.direction,
+        # Whoever is asked a question comes again.
+        is_to_report=list_.terms is not None and verdict.reason not in (None, Reason.INCOMPLETE),
     )
 
 

@@ -11,21 +11,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edgebox.model import CheckInList, TicketData, ToldTicket
 from edgebox.store import names
 from edgebox.store.db import Connection, Row
-from edgebox.store.folding import fold
 from edgebox.store.held import HeldBack, Kind, hold, pieces
-from edgebox.store.history import DATA_COLUMNS, data_from
 from edgebox.store.lists import Lists, require_list
 from edgebox.store.numbers import Numbers
+from edgebox.store.presence import SETTLED_NOW
 from edgebox.store.readers import Readers
-from edgebox.store.tickets import SETTLED_NOW
+from edgebox.store.rows import DATA_COLUMNS, columns_of, data_from
+from edgebox.store.seen import Seen
 from edgebox.store.writer import Job, Writer
 
 T = TypeVar("T")
+
+
+TELL = (
+    "INSERT OR IGNORE INTO told_checkin (ticket_id, upstream_list, at, direction, source_id)"
+    " VALUES (?, 0, '', 'entry', ?)"
+)
+"""The old API tells that a ticket is in, not when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +110,7 @@ class Snapshot:
         self._list = list_
         self._number = number
         self._before = before
-        self._seen = bytearray()
-        """One bit a ticket id: which were told. (Outside the database: an unchanged ticket costs no write.)"""
+        self._seen = Seen()
         self._undone: list[int] = []
         """Tickets that are in here and that upstream does not count as in any more."""
         self.duplicates = 0
@@ -161,11 +167,11 @@ class Snapshot:
         changed: dict[str, ToldTicket] = {}
         for told in piece:
             have = known.get(told.data.secret)
-            if told.data.secret in changed or (have and self._was_seen(have.id)):
+            if told.data.secret in changed or (have and have.id in self._seen):
                 self.duplicates += 1
                 continue
             if have is not None:
-                self._mark_seen(have.id)
+                self._seen.add(have.id)
             if self._is_overruled(have, source_told):
                 continue
             if have is None:
@@ -180,7 +186,7 @@ class Snapshot:
             ids = self._in_slice(partial(self._write, changed=changed))
             self._written += len(ids)
             for ticket_id in ids:
-                self._mark_seen(ticket_id)
+                self._seen.add(ticket_id)
 
     def _is_overruled(self, have: _Known | None, source_told: int) -> bool:
         """Whether a newer request has told this ticket, or (in a whole snapshot) that there is no such ticket."""
@@ -189,12 +195,12 @@ class Snapshot:
     def _known(self, connection: Connection, secrets: list[str]) -> dict[str, _Known]:
         marks = ", ".join("?" * len(secrets))
         rows = connection.execute(
-            f"SELECT id, {', '.join(DATA_COLUMNS)}, is_withdrawn, told, folded_name,"
-            " EXISTS (SELECT 1 FROM told_checkin WHERE list_id = ? AND ticket_id = ticket.id) AS is_told_in,"
+            f"SELECT id, {', '.join(DATA_COLUMNS)}, more, is_withdrawn, told, folded_name,"
+            " EXISTS (SELECT 1 FROM told_checkin WHERE ticket_id = ticket.id AND upstream_list = 0) AS is_told_in,"
             " coalesce((SELECT max(settled_number) FROM checkin INDEXED BY checkin_nonce"
             "  WHERE ticket_id = ticket.id AND list_id = ?), 0) AS newest_settled"
             f" FROM ticket WHERE source_id = ? AND secret IN ({marks})",
-            (self._list.id, self._list.id, self._source_id, *secrets),
+            (self._list.id, self._source_id, *secrets),
         )
         return {row["secret"]: _known(row) for row in rows}
 
@@ -223,8 +229,8 @@ class Snapshot:
         id_of = {secret: have.id for secret, have in known.items()}
         id_of |= {told.data.secret: ticket_id for told, ticket_id in zip(new, new_ids, strict=True)}
         connection.executemany(
-            "INSERT OR IGNORE INTO told_checkin VALUES (?, ?)",
-            [(self._list.id, id_of[secret]) for secret, told in changed.items() if told.is_redeemed],
+            TELL,
+            [(id_of[secret], self._source_id) for secret, told in changed.items() if told.is_redeemed],
         )
         self._numbers.keep(connection)
         self._lists.touch(self._list.id)
@@ -235,7 +241,7 @@ class Snapshot:
         last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ticket'").fetchone()
         ids = [(last[0] if last else 0) + number for number in range(1, len(tickets) + 1)]
         rows = [
-            {**_columns(data), "id": ticket_id, "source_id": self._source_id, "told": self._number}
+            {**columns_of(data), "id": ticket_id, "source_id": self._source_id, "told": self._number}
             for ticket_id, data in zip(ids, tickets, strict=True)
         ]
         if rows:
@@ -248,7 +254,7 @@ class Snapshot:
         if have.data == data and not have.is_withdrawn:  # it came to be in, and nothing else
             connection.execute("UPDATE ticket SET told = ? WHERE id = ?", (told, have.id))
             return
-        columns = {**_columns(data), "is_withdrawn": False, "told": told}
+        columns = {**columns_of(data), "is_withdrawn": False, "told": told}
         is_renamed = columns["folded_name"] != have.folded_name
         if is_renamed:
             names.remove(connection, [(have.id, have.folded_name)])
@@ -265,13 +271,13 @@ class Snapshot:
             "SELECT id FROM ticket WHERE source_id = ? AND is_withdrawn = 0 AND told <= ?",
             (self._source_id, self._number),
         )
-        return [row[0] for row in rows if not self._was_seen(row[0])]
+        return [row[0] for row in rows if row[0] not in self._seen]
 
     def _still_in(self, connection: Connection) -> set[int]:
         """Tickets that upstream does not count as in any more and the box still does (staff may have decided since)."""
         if not self._undone:
             return set()
-        parameters = {"list": self._list.id, "told": self._source_told(connection)}
+        parameters = {"source": self._source_id, "list": self._list.id, "told": self._source_told(connection)}
         return {row[0] for row in connection.execute(SETTLED_NOW, parameters)}.intersection(self._undone)
 
     def _withdraw(self, connection: Connection, ticket_ids: list[int]) -> None:
@@ -284,9 +290,8 @@ class Snapshot:
 
     def _undo(self, connection: Connection, ticket_ids: list[int]) -> None:
         connection.executemany(
-            "DELETE FROM told_checkin WHERE list_id = ? AND ticket_id = ?"
-            " AND (SELECT told FROM ticket WHERE id = ticket_id) <= ?",
-            [(self._list.id, ticket_id, self._number) for ticket_id in ticket_ids],
+            "DELETE FROM told_checkin WHERE ticket_id = ? AND (SELECT told FROM ticket WHERE id = ticket_id) <= ?",
+            [(ticket_id, self._number) for ticket_id in ticket_ids],
         )
         self._lists.touch(self._list.id)
 
@@ -297,8 +302,9 @@ class Snapshot:
         not have, and those that wait for staff.
         """
         connection.execute(
-            "INSERT OR IGNORE INTO told_checkin (list_id, ticket_id) SELECT list_id, ticket_id FROM checkin"
-            " JOIN ticket ON ticket.id = ticket_id WHERE list_id = ? AND settled_number > ? AND settled_number <= ?"
+            "INSERT OR IGNORE INTO told_checkin (ticket_id, upstream_list, at, direction, source_id)"
+            " SELECT ticket_id, 0, '', 'entry', source_id FROM checkin JOIN ticket ON ticket.id = ticket_id"
+            " WHERE list_id = ? AND direction = 'entry' AND settled_number > ? AND settled_number <= ?"
             " AND settled_number > ticket.told AND (is_withdrawn OR EXISTS (SELECT 1 FROM held"
             "  WHERE held.source_id = ticket.source_id AND held.ticket_id = ticket.id))",
             (self._list.id, self._source_told(connection), self._number),
@@ -320,25 +326,6 @@ class Snapshot:
     def _source_told(self, connection: Connection) -> int:
         return int(connection.execute("SELECT told FROM source WHERE id = ?", (self._source_id,)).fetchone()[0])
 
-    def _mark_seen(self, ticket_id: int) -> None:
-        byte, bit = divmod(ticket_id, 8)
-        if byte >= len(self._seen):
-            self._seen.extend(bytes(byte + 4096 - len(self._seen)))
-        self._seen[byte] |= 1 << bit
-
-    def _was_seen(self, ticket_id: int) -> bool:
-        byte, bit = divmod(ticket_id, 8)
-        return byte < len(self._seen) and bool(self._seen[byte] & (1 << bit))
-
-
-def _columns(data: TicketData) -> dict[str, Any]:
-    return {
-        **{column: getattr(data, column) for column in DATA_COLUMNS},
-        "folded_name": fold(data.attendee_name or ""),
-        "folded_secret": fold(data.secret),
-        "folded_code": fold(data.order_code),
-    }
-
 
 def _known(row: Row) -> _Known:
     return _Known(
@@ -358,6 +345,6 @@ def _count(connection: Connection, list_: CheckInList) -> _Before:
         " FROM source WHERE id = ?",
         (list_.source.id,),
     ).fetchone()
-    parameters = {"list": list_.id, "told": told}
+    parameters = {"source": list_.source.id, "list": list_.id, "told": told}
     checkins = connection.execute(f"SELECT count(*) FROM ({SETTLED_NOW})", parameters).fetchone()[0]
     return _Before(tickets, checkins)

@@ -255,9 +255,9 @@ def test_counts_leave_out_the_withdrawn_and_those_neither_paid_nor_allowed(venue
     venue.pull(*everyone)
     venue.pull(*everyone[:-1])
     counts = venue.store.tickets.counts(venue.list_)
-    assert counts.all == Count(total=5, checkins=2)
-    assert counts.by_item == {TICKET: Count(3, 1), SHIRT: Count(2, 1)}
-    assert counts.by_variation == {(SHIRT, 1): Count(1, 0), (SHIRT, 2): Count(1, 1)}
+    assert counts.all == Count(total=5, checkins=2, inside=2)
+    assert counts.by_item == {TICKET: Count(3, 1, 1), SHIRT: Count(2, 1, 1)}
+    assert counts.by_variation == {(SHIRT, 1): Count(1, 0), (SHIRT, 2): Count(1, 1, 1)}
     downloaded = {each.ticket.data.secret: each.is_redeemed for each in venue.store.tickets.counted(venue.list_, None)}
     assert downloaded == {"in": True, "out": False, "pending": False, "red": False, "blue": True}
     shirts = venue.store.tickets.counted(venue.list_, frozenset({SHIRT}))
@@ -270,7 +270,7 @@ def test_a_ticket_counts_once_however_often_it_was_forced(venue: Venue) -> None:
         venue.scan(is_forced=True)
     venue.settle()
     venue.scan(is_forced=True)
-    assert venue.store.tickets.counts(venue.list_).all == Count(1, 1)
+    assert venue.store.tickets.counts(venue.list_).all == Count(1, 1, 1)
 
 
 def test_counts_and_downloads_show_one_state_whatever_is_written_meanwhile(venue: Venue) -> None:

@@ -26,6 +26,7 @@ from edgebox.model import (
     RedeemRequest,
     SourceKind,
     TicketData,
+    ToldCheckIn,
     ToldTicket,
 )
 from edgebox.store import Store
@@ -66,7 +67,7 @@ def told(secret: str = "t1", *, redeemed: bool = False, **data: object) -> ToldT
         checkin_allowed=True,
         addons_text="",
     )
-    return ToldTicket(replace(ticket, **data), redeemed)  # type: ignore[arg-type]
+    return ToldTicket(replace(ticket, **data), (ToldCheckIn(),) if redeemed else ())  # type: ignore[arg-type]
 
 
 def many(count: int, *, redeemed: Callable[[int], bool] = lambda number: False, start: int = 0) -> list[ToldTicket]:

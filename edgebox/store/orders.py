@@ -1,0 +1,331 @@
+"""Taking in orders as they change: a page of them is one transaction, together with the state from which to go on.
+
+A position is known by upstream's id: it keeps its identity here when its secret changes or it moves to another order.
+What has not changed is not written. An order tells all of its positions; one that it no longer has, and that no other
+order has taken over, is withdrawn. Orders that are gone altogether are found by a reconcile over all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from edgebox.instants import to_text
+from edgebox.model import TicketData, ToldCheckIn, ToldOrder, ToldTicket
+from edgebox.store import names
+from edgebox.store.db import Connection
+from edgebox.store.held import HeldBack, Kind, hold, pieces
+from edgebox.store.lists import Lists
+from edgebox.store.numbers import Numbers
+from edgebox.store.readers import Readers
+from edgebox.store.rows import DATA_COLUMNS, columns_of, data_from
+from edgebox.store.seen import Seen
+from edgebox.store.snapshots import Taken
+from edgebox.store.writer import Writer
+
+STATE_EVERY_S = 300.0
+"""Where nothing has changed, the state is written this often: after a restart, so much is asked for once more."""
+
+_Entry = tuple[int, str, str]
+"""A told check-in: upstream's list, time, direction."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """How the box holds a position that a page tells."""
+
+    id: int
+    data: TicketData
+    is_withdrawn: bool
+    told: int
+    folded_name: str
+    entries: frozenset[_Entry]
+    newest_settled: int
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What of a page differs from what is here."""
+
+    tickets: list[tuple[_Known | None, ToldTicket]]
+    missing: list[int]
+    """Positions that their order no longer has."""
+    known_ids: list[int]
+
+    def __bool__(self) -> bool:
+        return bool(self.tickets or self.missing)
+
+
+class Orders:
+    """Takes in the orders of sources that tell them as they change."""
+
+    def __init__(self, readers: Readers, writer: Writer, lists: Lists, numbers: Numbers) -> None:
+        self._readers = readers
+        self._writer = writer
+        self._lists = lists
+        self._numbers = numbers
+        self._states: dict[int, str] = {}
+        """How far each source was followed; what is on disk may be older."""
+        self._state_written_s: dict[int, float] = {}
+
+    def state(self, source_id: int) -> str | None:
+        """How far the source was followed; None: never."""
+        if source_id not in self._states:
+            with self._readers.reading() as connection:
+                row = connection.execute("SELECT state FROM source WHERE id = ?", (source_id,)).fetchone()
+            if row is None or row["state"] is None:
+                return None
+            self._states[source_id] = row["state"]
+        return self._states[source_id]
+
+    def take(
+        self,
+        source_id: int,
+        orders: Iterable[ToldOrder],
+        *,
+        number: int,
+        state: str | None = None,
+        at: datetime | None = None,
+        seen: Seen | None = None,
+    ) -> int:
+        """Take in a page whose request had this number; how many tickets were written.
+
+        `state` is kept with it, and that it came `at` this time; `seen` collects which tickets it told.
+        """
+        told = tuple(orders)
+        with self._readers.reading() as connection:
+            changes = self._compare(connection, source_id, told, number)
+        is_due = time.monotonic() - self._state_written_s.get(source_id, float("-inf")) >= STATE_EVERY_S
+        written_ids: list[int] = []
+        if changes or (is_due and state is not None):
+            written_ids = self._writer.write_slice(
+                lambda connection: self._write(connection, source_id, told, number, state, at)
+            )
+        if state is not None:
+            self._states[source_id] = state
+        if seen is not None:
+            for ticket_id in (*changes.known_ids, *written_ids):
+                seen.add(ticket_id)
+        return len(written_ids)
+
+    def completed(self, source_id: int, number: int, at: datetime, duration_s: float) -> None:
+        """All orders have been told once, by requests from `number` on."""
+
+        def job(connection: Connection) -> None:
+            self._numbers.keep(connection)
+            self._lists.pulled(connection, source_id, number, at, duration_s)
+            self._lists.touch_source(source_id)
+
+        self._writer.write(job)
+
+    def bar(self, source_id: int, barred: Mapping[str, frozenset[str]]) -> None:
+        """Replace the secrets that let nobody in, by kind; nothing is written where nothing has changed."""
+        wanted = {(secret, kind) for kind, secrets in barred.items() for secret in secrets}
+        with self._readers.reading() as connection:
+            rows = connection.execute("SELECT secret, kind FROM barred_secret WHERE source_id = ?", (source_id,))
+            have = {(row["secret"], row["kind"]) for row in rows}
+        if wanted == have:
+            return
+
+        def job(connection: Connection) -> None:
+            connection.executemany(
+                "DELETE FROM barred_secret WHERE source_id = ? AND secret = ? AND kind = ?",
+                [(source_id, *each) for each in have - wanted],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO barred_secret (source_id, secret, kind) VALUES (?, ?, ?)",
+                [(source_id, *each) for each in wanted - have],
+            )
+            self._lists.touch_source(source_id)
+
+        self._writer.write(job)
+
+    def orders_held(self, source_id: int) -> int:
+        """How many orders the box holds of a source."""
+        with self._readers.reading() as connection:
+            count: int = connection.execute(
+                "SELECT count(DISTINCT order_code) FROM ticket"
+                " WHERE source_id = ? AND position_id IS NOT NULL AND is_withdrawn = 0",
+                (source_id,),
+            ).fetchone()[0]
+        return count
+
+    def withdraw_unseen(self, source_id: int, seen: Seen, number: int, at: datetime, duration_s: float) -> Taken:
+        """After all orders were told by requests from `number` on: withdraw what none of them has any more.
+
+        Unless that is so much that staff must see it first.
+        """
+        with self._readers.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, told FROM ticket WHERE source_id = ? AND position_id IS NOT NULL AND is_withdrawn = 0",
+                (source_id,),
+            ).fetchall()
+            missing = [row["id"] for row in rows if row["told"] <= number and row["id"] not in seen]
+            gone = hold(connection, source_id, Kind.TICKET, missing, len(rows))
+        for piece in pieces(gone.apply):
+            self._writer.write_slice(partial(self._withdraw, source_id=source_id, ticket_ids=piece, number=number))
+        for job in gone.jobs():
+            self._writer.write_slice(job)
+        self.completed(source_id, number, at, duration_s)
+        return Taken(len(rows), 0, len(gone.apply), 0, HeldBack(tickets=len(gone.waiting_ids), checkins=0))
+
+    # --- a page -------------------------------------------------------------------------------------------------------
+
+    def _compare(self, connection: Connection, source_id: int, orders: tuple[ToldOrder, ...], number: int) -> _Changes:
+        source_told = _source_told(connection, source_id)
+        told = [ticket for order in orders for ticket in order.tickets]
+        known = _known(connection, source_id, told)
+        changes = _Changes([], [], [have.id for have in known.values()])
+        for ticket in told:
+            have = known.get(ticket.data.position_id)
+            if have is None:
+                changes.tickets.append((None, ticket))
+                continue
+            effective = max(have.told, source_told)
+            if effective > number:
+                continue
+            is_unsettled = effective < have.newest_settled <= number
+            is_same = have.data == ticket.data and not have.is_withdrawn and have.entries == _entries(ticket.checkins)
+            if not is_same or is_unsettled:
+                changes.tickets.append((have, ticket))
+        for order in orders:
+            changes.missing += _missing(connection, source_id, order, number)
+        moved = {have.id for have in known.values()}
+        changes.missing = [ticket_id for ticket_id in changes.missing if ticket_id not in moved]
+        return changes
+
+    def _write(
+        self,
+        connection: Connection,
+        source_id: int,
+        orders: tuple[ToldOrder, ...],
+        number: int,
+        state: str | None,
+        at: datetime | None,
+    ) -> list[int]:
+        changes = self._compare(connection, source_id, orders, number)
+        ids = [self._write_ticket(connection, source_id, have, told, number) for have, told in changes.tickets]
+        self._withdraw(connection, source_id, changes.missing, number)
+        if state is not None:
+            connection.execute(
+                "UPDATE source SET state = ?, last_pull = ? WHERE id = ?", (state, at and to_text(at), source_id)
+            )
+            self._writer.after_commit(lambda: self._state_written_s.update({source_id: time.monotonic()}))
+        if changes:
+            self._numbers.keep(connection)
+            self._lists.touch_source(source_id)
+        return ids
+
+    def _write_ticket(
+        self, connection: Connection, source_id: int, have: _Known | None, told: ToldTicket, number: int
+    ) -> int:
+        columns = {**columns_of(told.data), "is_withdrawn": False, "told": number}
+        # A secret is one ticket's at a time: whoever had it before has another one by now, which a later page tells.
+        connection.execute(
+            "UPDATE ticket SET secret = char(0) || id, folded_secret = char(0) || id"
+            " WHERE source_id = ? AND secret = ? AND position_id IS NOT ? AND id IS NOT ?",
+            (source_id, told.data.secret, told.data.position_id, have.id if have else None),
+        )
+        if have is None:
+            columns["source_id"] = source_id
+            marks = ", ".join(f":{column}" for column in columns)
+            ticket_id = connection.execute(
+                f"INSERT INTO ticket ({', '.join(columns)}) VALUES ({marks})", columns
+            ).lastrowid
+            assert ticket_id is not None
+            names.add(connection, [(ticket_id, columns["folded_name"])])
+        else:
+            ticket_id = have.id
+            is_renamed = columns["folded_name"] != have.folded_name
+            if is_renamed:
+                names.remove(connection, [(ticket_id, have.folded_name)])
+            sets = ", ".join(f"{column} = :{column}" for column in columns)
+            connection.execute(f"UPDATE ticket SET {sets} WHERE id = :id", {**columns, "id": ticket_id})
+            if is_renamed:
+                names.add(connection, [(ticket_id, columns["folded_name"])])
+        entries = _entries(told.checkins)
+        if entries != (have.entries if have else frozenset()):
+            connection.execute("DELETE FROM told_checkin WHERE ticket_id = ?", (ticket_id,))
+            connection.executemany(
+                "INSERT INTO told_checkin (ticket_id, upstream_list, at, direction, source_id) VALUES (?, ?, ?, ?, ?)",
+                [(ticket_id, *entry, source_id) for entry in sorted(entries)],
+            )
+        return ticket_id
+
+    def _withdraw(self, connection: Connection, source_id: int, ticket_ids: list[int], number: int) -> None:
+        connection.executemany(
+            "UPDATE ticket SET is_withdrawn = 1 WHERE id = ? AND told <= ?",
+            [(ticket_id, number) for ticket_id in ticket_ids],
+        )
+        if ticket_ids:
+            self._lists.touch_source(source_id)
+
+
+def _known(connection: Connection, source_id: int, told: list[ToldTicket]) -> dict[int | None, _Known]:
+    """What is here of the told positions, by position. A ticket that only its signature vouched for has no position
+    yet: its secret says which one it is."""
+    position_ids = [ticket.data.position_id for ticket in told]
+    select = (
+        f"SELECT id, {', '.join(DATA_COLUMNS)}, more, is_withdrawn, told, folded_name FROM ticket WHERE source_id = ?"
+    )
+    rows = connection.execute(f"{select} AND position_id IN ({_marks(position_ids)})", (source_id, *position_ids))
+    found = {row["position_id"]: row for row in rows}
+    by_secret = {ticket.data.secret: ticket.data.position_id for ticket in told if ticket.data.position_id not in found}
+    rows = connection.execute(
+        f"{select} AND secret IN ({_marks(by_secret)}) AND position_id IS NULL", (source_id, *by_secret)
+    )
+    found |= {by_secret[row["secret"]]: row for row in rows}
+    ids = [row["id"] for row in found.values()]
+    entries: dict[int, set[_Entry]] = {}
+    for row in connection.execute(
+        f"SELECT ticket_id, upstream_list, at, direction FROM told_checkin WHERE ticket_id IN ({_marks(ids)})", ids
+    ):
+        entries.setdefault(row["ticket_id"], set()).add((row["upstream_list"], row["at"], row["direction"]))
+    settled = dict(
+        tuple(row)
+        for row in connection.execute(
+            f"SELECT ticket_id, max(settled_number) FROM checkin WHERE ticket_id IN ({_marks(ids)}) GROUP BY ticket_id",
+            ids,
+        )
+    )
+    return {
+        position_id: _Known(
+            id=row["id"],
+            data=data_from(row),
+            is_withdrawn=bool(row["is_withdrawn"]),
+            told=row["told"],
+            folded_name=row["folded_name"],
+            entries=frozenset(entries.get(row["id"], ())),
+            newest_settled=settled.get(row["id"]) or 0,
+        )
+        for position_id, row in found.items()
+    }
+
+
+def _missing(connection: Connection, source_id: int, order: ToldOrder, number: int) -> Iterator[int]:
+    """Positions here that are still this order's, and that it no longer tells."""
+    told = {ticket.data.position_id for ticket in order.tickets}
+    rows = connection.execute(
+        "SELECT id, position_id FROM ticket WHERE source_id = ? AND folded_code = ? AND order_code = ?"
+        " AND position_id IS NOT NULL AND is_withdrawn = 0 AND told <= ?",
+        (source_id, order.code.casefold(), order.code, number),
+    ).fetchall()
+    return (row["id"] for row in rows if row["position_id"] not in told)
+
+
+def _entries(checkins: Iterable[ToldCheckIn]) -> frozenset[_Entry]:
+    return frozenset(
+        (checkin.upstream_list, to_text(checkin.at) if checkin.at else "", checkin.direction.value)
+        for checkin in checkins
+    )
+
+
+def _marks(values: Iterable[object]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def _source_told(connection: Connection, source_id: int) -> int:
+    return int(connection.execute("SELECT told FROM source WHERE id = ?", (source_id,)).fetchone()[0])
