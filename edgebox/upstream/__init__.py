@@ -6,12 +6,13 @@ Nothing outside of this package knows a dialect. A verb either returns what upst
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgebox.model import Catalog, CheckIn, ToldTicket
+from edgebox.model import Catalog, CheckIn, Direction, ListTerms, ToldOrder, ToldTicket
 
 # --- what went wrong --------------------------------------------------------------------------------------------------
 
@@ -60,7 +61,9 @@ class BadAddress(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Upstream has the check-in."""
+    """Upstream has the check-in. `was_held`: it had this very one already, from a try whose answer was lost."""
+
+    was_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,9 @@ class Description:
     catalog: Catalog
     tickets_total: int | None = None
     """How many tickets upstream says that there are; None where it does not."""
+    list_name: str | None = None
+    """What upstream calls the list, where it says so apart from the event."""
+    terms: ListTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +127,63 @@ class PulledSnapshot(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Master:
+    """What an event tells beside its tickets, for all of its lists: name and terms by upstream's id of the list.
+
+    `revoked` and `blocked` are secrets that let nobody in, whatever their tickets say.
+    """
+
+    catalog: Catalog
+    lists: Mapping[int, tuple[str, ListTerms]]
+    revoked: frozenset[str] = frozenset()
+    blocked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some orders, and where to go on from here. To be taken in whole, `state` with it, or not at all."""
+
+    orders: tuple[ToldOrder, ...]
+    state: str
+    """Opaque; handed back to `follow`."""
+    done: int = 0
+    total: int | None = None
+    """How many orders of this pass were told so far, and how many there are; None where nobody knows."""
+
+
+class Feed(Protocol):
+    """The orders of one event, followed as they change: shared by the lists of the event. Safe to call from threads."""
+
+    @property
+    def interval_s(self) -> float:
+        """How often upstream may be asked for what has changed."""
+
+    def master(self) -> Master:
+        """What there is beside the orders; asks only for what may have changed."""
+
+    def follow(self, state: str | None) -> Iterator[Page]:
+        """From where `state` left off until now: all orders (None), the rest of them, or what has changed since."""
+
+    def all_orders(self) -> Iterator[Page]:
+        """Every order there is, to find out which are gone; the `state` of its pages means nothing."""
+
+    def count(self) -> int:
+        """How many orders there are."""
+
+    def close(self) -> None:
+        """Give up what is under way: that, and every later verb, raises Unreachable at once."""
+
+
 class Upstream(Protocol):
     """One list's ticket server. Every verb may raise Unreachable, NotUpstream or Closed. Safe to call from threads.
 
-    Open until `close()`.
+    Open until `close()`. One with a `feed` has no `pull`: its tickets come from there.
     """
+
+    @property
+    def feed(self) -> Feed | None:
+        """Where its tickets come from, shared with the event's other lists; None: from `pull`."""
 
     def describe(self) -> Description:
         """What the credential opens. Cheap: also serves to find out whether upstream is there."""
@@ -135,6 +193,16 @@ class Upstream(Protocol):
 
     def push(self, checkin: CheckIn, *, force: bool) -> PushOutcome:
         """Tell one check-in, with its own nonce and datetime. Telling it again is harmless."""
+
+    @property
+    def at_once(self) -> int:
+        """How many check-ins, each of another ticket, it may be told at the same time."""
+
+    def report_refusal(
+        self, secret: str, reason: str, at: dt.datetime, nonce: str, *, direction: Direction, position_id: int | None
+    ) -> bool:
+        """Tell of an attempt that was refused here; telling it again with the same nonce is harmless. False where
+        upstream does not take it, and never will."""
 
     def look_up(self, secret: str, known: Catalog) -> LookedUp:
         """Ask for one ticket by its exact secret."""

@@ -8,19 +8,20 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import ijson
 
 from edgebox.clock import Clock
-from edgebox.model import Catalog, CheckIn, Question, ToldTicket
+from edgebox.model import Catalog, CheckIn, Direction, Question, ToldTicket
 from edgebox.upstream import (
     Accepted,
     BadAddress,
     Closed,
     Description,
+    Feed,
     LookedUp,
     NotUpstream,
     Poisonous,
@@ -113,6 +114,9 @@ def parse_address(text: str) -> Address:
 class PretixdroidUpstream:
     """One check-in list of a server that speaks the pretixdroid API (edgebox.upstream.Upstream)."""
 
+    feed: Feed | None = None
+    at_once = 1
+
     def __init__(self, url: str, key: str, http: Http, clock: Clock) -> None:
         self._address = parse_address(url)
         self._key = key
@@ -170,6 +174,12 @@ class PretixdroidUpstream:
         # Upstream is there and refuses to digest this one, or it is in trouble altogether: a probe tells.
         self.describe()
         return Poisonous(f"upstream answered {status} to this check-in while it answers otherwise", status < 500)
+
+    def report_refusal(
+        self, secret: str, reason: str, at: datetime, nonce: str, *, direction: Direction, position_id: int | None
+    ) -> bool:
+        """The old API has no word for it."""
+        return False
 
     def look_up(self, secret: str, known: Catalog) -> LookedUp:
         """Ask `search/`, which finds by the start of the secret."""

@@ -9,9 +9,11 @@ import email.utils
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -33,7 +35,16 @@ MAX_RETRY_AFTER_S = 3600.0
 MAX_IDLE_S = 50.0
 """A connection that was silent for longer may be dead without knowing: routers forget it, servers drop it."""
 
+Params = Mapping[str, str] | Sequence[tuple[str, str]]
+"""What stands after the `?` of an address; pairs where a name comes more than once."""
+
+NO_HEADERS: Mapping[str, str] = {}
+
 LOGIN_PAGE_HINT = "a login page or a proxy of the network answers: log the box in to the network, or use another one"
+
+
+class Unsent(Unreachable):
+    """No connection came about: what was to be sent has certainly not arrived."""
 
 
 class Answer:
@@ -70,18 +81,32 @@ class Answer:
         """Where a redirect points; it is never followed."""
         return self._response.headers.get("Location", "")
 
+    def header(self, name: str) -> str | None:
+        """One line of the head, or None."""
+        value: str | None = self._response.headers.get(name)
+        return value
+
+    def clock_ahead_s(self, clock: Clock) -> float | None:
+        """How far the box's clock is ahead of upstream's, in seconds; None where upstream does not tell the time."""
+        at = _http_date(self._response.headers.get("Date", ""))
+        if at is None or self.age_s:
+            return None
+        at += timedelta(seconds=0.5)  # the part of a second that `Date` cuts off, half of it on average
+        since_s = clock.boottime() - (self._sent_s + self._received_s) / 2
+        return (clock.now() - at).total_seconds() - since_s
+
     def chunks(self) -> Iterator[bytes]:
         """The decoded body in pieces. Raises Unreachable when it breaks off, or is not done in time."""
         with _translated(self._exchange):
             yield from self._response.iter_content(CHUNK_BYTES)
         _require_whole(self._exchange)
 
-    def whole(self) -> bytes:
-        """The body at once. Raises Unreachable as `chunks`, NotUpstream when it is far too large."""
+    def whole(self, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+        """The body at once. Raises Unreachable as `chunks`, NotUpstream when it is larger than can be."""
         body = bytearray()
         for chunk in self.chunks():
             body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
+            if len(body) > max_bytes:
                 raise NotUpstream("an answer of absurd size came", LOGIN_PAGE_HINT)
         return bytes(body)
 
@@ -111,6 +136,16 @@ class Http:
         return Channel(self)
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    params: Params = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    json: Any = field(default=None, repr=False)
+
+
 class Channel:
     """Requests to one server. Thread-safe: a request has a connection to itself, kept for the next one. Open until
     `close()`, which also cuts off what is under way."""
@@ -133,31 +168,44 @@ class Channel:
             session.close()
 
     @contextmanager
-    def get(self, url: str, params: Mapping[str, str], *, within_s: float | None = None) -> Iterator[Answer]:
+    def get(
+        self, url: str, params: Params, *, within_s: float | None = None, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Iterator[Answer]:
         """A GET; tried once more when a connection that was kept turns out dead. The whole exchange has `within_s`.
 
-        Raises Unreachable.
+        Raises Unreachable; Unsent where no connection came about.
         """
-        with self._send("GET", url, params, None, within_s) as answer:
+        with self._send(_Request("GET", url, params, headers), within_s) as answer:
             yield answer
 
     @contextmanager
-    def post(self, url: str, params: Mapping[str, str], form: Mapping[str, str]) -> Iterator[Answer]:
-        """A POST of form fields; never repeated by itself. Raises Unreachable."""
-        with self._send("POST", url, params, form, None) as answer:
+    def post(self, url: str, params: Params, form: Mapping[str, str]) -> Iterator[Answer]:
+        """A POST of form fields; never repeated by itself. Raises as `get`."""
+        with self._send(_Request("POST", url, params, NO_HEADERS, form=form), None) as answer:
             yield answer
 
     @contextmanager
-    def _send(
-        self, method: str, url: str, params: Mapping[str, str], form: Mapping[str, str] | None, within_s: float | None
-    ) -> Iterator[Answer]:
+    def post_json(self, url: str, body: Any, *, headers: Mapping[str, str] = NO_HEADERS) -> Iterator[Answer]:
+        """A POST of JSON; never repeated by itself. Raises as `get`."""
+        with self._send(_Request("POST", url, {}, headers, json=body), None) as answer:
+            yield answer
+
+    @contextmanager
+    def _send(self, request: _Request, within_s: float | None) -> Iterator[Answer]:
         exchange = Exchange()
         with self._a_session(exchange) as session, exchange.under_way(within_s or self._http.answer_timeout_s):
 
             def send() -> Answer:
                 sent_s = self._http.clock.boottime()
                 response = session.request(
-                    method, url, params=params, data=form, timeout=self._http.timeout, stream=True
+                    request.method,
+                    request.url,
+                    params=request.params,
+                    headers=request.headers,
+                    data=request.form,
+                    json=request.json,
+                    timeout=self._http.timeout,
+                    stream=True,
                 )
                 return Answer(response, exchange, sent_s, self._http.clock.boottime())
 
@@ -165,7 +213,7 @@ class Channel:
                 try:
                     answer = send()
                 except requests.exceptions.ConnectionError as error:
-                    if method != "GET" or not _was_cut_off(error) or exchange.ended:
+                    if request.method != "GET" or not _was_cut_off(error) or exchange.ended:
                         raise
                     answer = send()
             try:
@@ -231,23 +279,24 @@ def _require_whole(exchange: Exchange) -> None:
 
 def _meaning(error: Exception, clock: Clock | None) -> Unreachable:
     if isinstance(error, requests.exceptions.SSLError):
+        kind = Unsent if "CERTIFICATE_VERIFY_FAILED" in str(error) else Unreachable  # else perhaps in the middle
         if clock is not None and not clock.is_trusted():
             message = "the clock is not trusted, and TLS fails (a wrong clock makes certificates look invalid)"
-            return Unreachable(message, "check the date of the box")
+            return kind(message, "check the date of the box")
         hint = "a login page of the network may answer instead"
-        return Unreachable("TLS failed: upstream's certificate cannot be trusted", hint)
+        return kind("TLS failed: upstream's certificate cannot be trusted", hint)
     if isinstance(error, requests.exceptions.ProxyError):
-        return Unreachable("the proxy does not let the box through", "check HTTP_PROXY and HTTPS_PROXY of the box")
+        return Unsent("the proxy does not let the box through", "check HTTP_PROXY and HTTPS_PROXY of the box")
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return Unreachable("upstream did not answer in time (no connection)")
+        return Unsent("upstream did not answer in time (no connection)")
     cause = error.args[0] if error.args else None
     cause = getattr(cause, "reason", cause)
     if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
         return Unreachable("upstream did not answer in time")
     if isinstance(cause, urllib3.exceptions.NameResolutionError):
-        return Unreachable("upstream's name cannot be resolved (no DNS)")
+        return Unsent("upstream's name cannot be resolved (no DNS)")
     if isinstance(cause, urllib3.exceptions.NewConnectionError):
-        return Unreachable("no connection to upstream (refused or no route)")
+        return Unsent("no connection to upstream (refused or no route)")
     return Unreachable("the connection to upstream broke off")
 
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from edgebox.model import Catalog, Event, Item, Option, Question, TicketData, ToldTicket, Variation
+from edgebox.model import Catalog, Event, Item, Option, Question, TicketData, ToldCheckIn, ToldTicket, Variation
 
 MAX_ID = 2**63 - 1
 """The largest number that the box's database holds."""
@@ -59,7 +59,7 @@ def read_ticket(raw: object, names: Names) -> ToldTicket:
             checkin_allowed=_flag(raw, "checkin_allowed", is_paid),
             addons_text=_told(raw, "addons_text"),
         ),
-        is_redeemed=_flag(raw, "redeemed", False),
+        (ToldCheckIn(),) if _flag(raw, "redeemed", False) else (),
     )
 
 
