@@ -10,6 +10,7 @@ from edgebox.clock import Clock
 from edgebox.config import Config
 from edgebox.model import CheckInList
 from edgebox.store import Store, StoreError
+from edgebox.sync.following import Follower
 from edgebox.sync.line import Line, Progress, Report, ignore
 from edgebox.sync.link import LinkReport, UpstreamState
 from edgebox.sync.manual import ManualRun, ManualSync
@@ -41,6 +42,8 @@ class Sync:
         self._config = config
         self._connect = connect
         self._lines: dict[int, Line] = {}
+        self._followers: dict[int, Follower] = {}
+        """By source: its lists share one."""
         self._schedule: Schedule | None = None
         self.manual = ManualSync(clock.now, self.now)
         for list_ in store.lists.all():
@@ -64,6 +67,8 @@ class Sync:
         lines = list(self._lines.values())
         for line in lines:
             line.close()
+        for follower in self._followers.values():
+            follower.close()
         give_up_s = time.monotonic() + STOP_WITHIN_S
         for line in lines:
             if not line.wait_until_idle(max(0.0, give_up_s - time.monotonic())):
@@ -74,7 +79,14 @@ class Sync:
         upstream = self._connect(list_)
         if upstream is None or list_.is_paused:
             return
-        self._lines[list_.id] = line = Line(list_.id, upstream, self._store, self._clock, self._config)
+        follower = None
+        if upstream.feed is not None:
+            known = self._followers.get(list_.source.id)
+            follower = known or Follower(list_.source.id, upstream.feed, self._store, self._clock)
+            self._followers[list_.source.id] = follower
+        self._lines[list_.id] = line = Line(
+            list_.id, upstream, self._store, self._clock, self._config, follower=follower
+        )
         if self._schedule is not None:
             self._schedule.add(line)
 
@@ -84,6 +96,8 @@ class Sync:
             self._schedule.remove(list_id)
         if line := self._lines.pop(list_id, None):
             line.close()
+            used = {id(each.follower) for each in self._lines.values()}
+            self._followers = {key: each for key, each in self._followers.items() if id(each) in used}
 
     def report(self, list_id: int) -> LinkReport:
         """The state of a list's upstream, in words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -13,12 +14,13 @@ from edgebox.clock import Clock
 from edgebox.config import Config
 from edgebox.store import Store, StoreError
 from edgebox.store.snapshots import Taken
+from edgebox.sync.following import Follower
 from edgebox.sync.link import Backoff, Link
 from edgebox.sync.lookup import Lookups
 from edgebox.sync.pull import learn, pull
 from edgebox.sync.push import Pushed, Pusher, Trouble
 from edgebox.sync.record import RunRecord
-from edgebox.upstream import Unreachable, Upstream, UpstreamError
+from edgebox.upstream import Closed, Unreachable, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,11 @@ BROKEN_PULL_REST_MAX_S = 60.0
 """The same for one that broke, but never longer than this: the box still lacks what it would have brought."""
 ENOUGH_FOR_A_RATE = 10
 """Check-ins that a push must have settled to say how fast it is."""
+COMPARE_EVERY_S = 300.0
+"""Where upstream has a feed: between two looks at how many tickets it counts on the list."""
+REPORTED_TOGETHER = 20
+REPORT_WITHIN_S = 5.0
+"""A push does not go on for longer than this for the sake of refused attempts."""
 AGAIN_WHEN_STALE_S = 15.0
 """A download that a cache served is asked for again once the cache must have let go of it."""
 
@@ -64,8 +71,10 @@ class Line:
         clock: Clock,
         config: Config,
         monotonic: Callable[[], float] = time.monotonic,
+        follower: Follower | None = None,
     ) -> None:
         self.list_id = list_id
+        self.follower = follower
         self._upstream = upstream
         self._store = store
         self._clock = clock
@@ -89,6 +98,7 @@ class Line:
         self._is_closed = False
         self.upstream_total: int | None = None
         """How many tickets upstream says that the list has."""
+        self._compared_s = float("-inf")
         self.push_rate = 0.0
         """Check-ins a second, in the last push of more than a few."""
         self._runs = RunRecord(list_id, store, clock, monotonic)
@@ -138,13 +148,39 @@ class Line:
                         self.list_id, pushed.settled, pushed.conflicts, pushed.parked,
                     )  # fmt: skip
             took_s = self._monotonic() - began_s
+            if self._config.report_refusals:
+                self._report_refusals()
             if pushed.settled >= ENOUGH_FOR_A_RATE and took_s > 0:
                 self.push_rate = pushed.settled / took_s
             self._runs.pushed(pushed, took_s)
         return pushed
 
+    def _report_refusals(self) -> None:
+        """Tell upstream whom the box has sent away: at best, for nothing depends on it, and not all evening long."""
+        give_up_s = self._monotonic() + REPORT_WITHIN_S
+        with contextlib.suppress(UpstreamError):
+            while refusals := self._store.refusals.next(self.list_id, REPORTED_TOGETHER):
+                for refusal in refusals:
+                    self._upstream.report_refusal(
+                        refusal.secret,
+                        refusal.verdict,
+                        refusal.at,
+                        f"edgebox-refused-{refusal.id}",
+                        direction=refusal.direction,
+                        position_id=refusal.position_id,
+                    )
+                self._store.refusals.reported(refusals)
+                if self._monotonic() > give_up_s:
+                    return
+
+    def pull_when_due(self) -> Taken:
+        """`pull`, unless another list of the same event has just done it."""
+        return self.pull() if self.follower is None else self._follow(self.follower, ignore, only_when_due=True)
+
     def pull(self, report: Report = ignore) -> Taken:
-        """Pull a whole snapshot."""
+        """Pull a whole snapshot; where upstream has a feed, what has changed."""
+        if self.follower is not None:
+            return self._follow(self.follower, report)
 
         def step(done: int) -> None:
             self._heard()
@@ -170,6 +206,25 @@ class Line:
         self._runs.pulled(taken, now_s - began_s)
         return taken
 
+    def _follow(self, follower: Follower, report: Report, *, only_when_due: bool = False) -> Taken:
+        def step(done: int, total: int | None) -> None:
+            if not follower.is_gone(self.list_id):
+                self._heard()
+            report(Progress(self.list_id, "pull", done, total))
+
+        began_s = self._monotonic()
+        with self._pulling, self._attempt("pull", self._pull_backoff):
+            taken = follower.pull(step, only_when_due=only_when_due)
+            if follower.is_gone(self.list_id):
+                raise Closed("upstream no longer has this check-in list", "everything is kept; look for it there")
+            self._heard()
+            if self._monotonic() >= self._compared_s + COMPARE_EVERY_S:
+                self._compared_s = self._monotonic()
+                self.upstream_total = self._upstream.describe().tickets_total
+        if taken.written or taken.withdrawn or taken.held:
+            self._runs.pulled(taken, self._monotonic() - began_s)
+        return taken
+
     def probe(self) -> None:
         """Find out whether upstream is there."""
         with self._attempt("probe", self._probe_backoff):
@@ -193,6 +248,8 @@ class Line:
                 return
         if is_partial:
             self._pull_due_s = self._monotonic()
+            if self.follower is not None:
+                self.follower.pull_soon()
             self.on_pull_wanted()
 
     # --- when to do what ----------------------------------------------------------------------------------------------
@@ -207,6 +264,8 @@ class Line:
 
     def pull_in_s(self) -> float:
         """Seconds until the next whole snapshot is due."""
+        if self.follower is not None:
+            return max(self._pull_backoff.remaining_s(), self.follower.due_in_s())
         now_s = self._monotonic()
         return max(self._pull_backoff.remaining_s(), self._pull_rested_s - now_s, self._pull_due_s - now_s, 0.0)
 

@@ -64,6 +64,9 @@ def learn(list_id: int, description: Description, store: Store) -> CheckInList:
     """
     list_ = _require(store, list_id)
     catalog = description.catalog
+    if description.terms is not None:  # upstream told all of it at once
+        store.lists.learn(list_, catalog, subevent=description.subevent, terms=description.terms)
+        return _require(store, list_id)
     if list_.catalog is not None:
         told = {item.id for item in catalog.items}
         others = tuple(item for item in list_.catalog.items if item.id not in told)

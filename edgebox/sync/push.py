@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -78,8 +79,9 @@ class Pusher:
         self._digested_s = float("-inf")
         self._refused: dict[int, Refused] = {}
         """What is being told with force; remembered over a lost answer, after which upstream may just say yes."""
-        self._lost: tuple[int, bool] | None = None
-        """The check-in with which upstream was lost last, and whether it was told with force."""
+        self._lost: set[tuple[int, bool]] = set()
+        self._lost_before: set[tuple[int, bool]] = set()
+        """The check-ins with which upstream was lost in this run and in the one before, and whether with force."""
 
     def run(self, pushed: Pushed, *, progress: Progress = lambda done: None, retry_all: bool = False) -> None:
         """Push what is pending; those on which upstream choked come after all others, each when its time has come.
@@ -87,6 +89,7 @@ class Pusher:
         `retry_all` does not wait for that time. Raises an UpstreamError when upstream is lost, or ill (Trouble): what
         was told is settled by then, and counted in `pushed`; the rest waits.
         """
+        self._lost_before, self._lost = self._lost or self._lost_before, set()
         postponed = frozenset(checkin_id for checkin_id in list(self._retry_at_s) if self._wait_s(checkin_id) > 0)
         for choked in (False, True):
             self._push_all(choked, lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
@@ -107,11 +110,11 @@ class Pusher:
     def _push_all(self, choked: bool, is_due: Callable[[int], bool], pushed: Pushed, progress: Progress) -> None:
         after_id = 0
         while batch := self._next(after_id, choked):
-            for checkin in batch:
-                after_id = checkin.id
-                if is_due(checkin.id):
-                    self._push(checkin, pushed)
-                    progress(pushed.settled + pushed.parked)
+            after_id = batch[-1].id
+            due = [checkin for checkin in batch if is_due(checkin.id)]
+            for together in _rounds(due, self._upstream.at_once):
+                self._push(together, pushed)
+                progress(pushed.settled + pushed.parked)
 
     def _next(self, after_id: int, choked: bool) -> list[CheckIn]:
         batch = self._journal.pending(self._list_id, after_id=after_id, limit=BATCH, choked=choked)
@@ -127,10 +130,33 @@ class Pusher:
             batch = self._journal.pending(self._list_id, after_id=after_id, limit=BATCH, choked=choked)
         return batch
 
-    def _push(self, checkin: CheckIn, pushed: Pushed) -> None:
-        if not self._journal.claims.claim(checkin.id):
-            return  # staff undid it a moment ago
-        outcome = self._tell(checkin)
+    def _push(self, together: list[CheckIn], pushed: Pushed) -> None:
+        """Tell check-ins of different tickets at the same time. Those behind one that is lost are not told."""
+        # Staff may have undone one a moment ago.
+        claimed = [checkin for checkin in together if self._journal.claims.claim(checkin.id)]
+        if len(claimed) > 1:
+            with ThreadPoolExecutor(len(claimed), thread_name_prefix="push") as pool:
+                outcomes = list(pool.map(self._try, claimed))
+        else:
+            outcomes = [self._try(checkin) for checkin in claimed]
+        troubles = [outcome for outcome in outcomes if isinstance(outcome, UpstreamError)]
+        for checkin, outcome in zip(claimed, outcomes, strict=True):
+            if isinstance(outcome, UpstreamError):
+                continue
+            try:
+                self._digest(checkin, outcome, pushed)
+            except Trouble as trouble:
+                troubles.append(trouble)
+        if troubles:
+            raise troubles[0]
+
+    def _try(self, checkin: CheckIn) -> PushOutcome | UpstreamError:
+        try:
+            return self._tell(checkin)
+        except UpstreamError as error:
+            return error
+
+    def _digest(self, checkin: CheckIn, outcome: PushOutcome, pushed: Pushed) -> None:
         if isinstance(outcome, Poisonous):
             self._choke(checkin, outcome, pushed)
             return
@@ -151,6 +177,8 @@ class Pusher:
         if isinstance(outcome, Refused) and outcome.can_force:
             self._refused[checkin.id] = outcome
             outcome = self._tell_once(checkin, force=True)
+            if isinstance(outcome, Accepted) and outcome.was_held:
+                self._refused.pop(checkin.id)  # it was refused because of itself: an earlier try's answer was lost
         return outcome
 
     def _tell_once(self, checkin: CheckIn, *, force: bool) -> PushOutcome:
@@ -158,13 +186,12 @@ class Pusher:
             return self._upstream.push(checkin, force=force)
         except (Unreachable, NotUpstream) as error:
             says_later = isinstance(error, Unreachable) and error.retry_after_s is not None
-            if says_later or self._lost != (checkin.id, force):
-                self._lost = (checkin.id, force)
+            if says_later or (checkin.id, force) not in self._lost_before:
+                self._lost.add((checkin.id, force))
                 raise
             lost = error
         # Lost with the very same as last time, and back in between? Then those behind it must not wait for it.
         self._upstream.describe()
-        self._lost = None
         return Poisonous(f"upstream is lost whenever it is told this check-in: {lost.message}", is_final=False)
 
     def _settle(self, checkin: CheckIn, pushed: Pushed) -> None:
@@ -214,6 +241,18 @@ class Pusher:
 
     def _wait_s(self, checkin_id: int) -> float:
         return max(0.0, self._retry_at_s.get(checkin_id, float("-inf")) - self._monotonic())
+
+
+def _rounds(checkins: list[CheckIn], at_once: int) -> Iterator[list[CheckIn]]:
+    """In order, so many at a time, and those of one ticket one after the other."""
+    together: list[CheckIn] = []
+    for checkin in checkins:
+        if len(together) == at_once or any(each.ticket_id == checkin.ticket_id for each in together):
+            yield together
+            together = []
+        together.append(checkin)
+    if together:
+        yield together
 
 
 def _conflict(refusal: Refused) -> ConflictReason:

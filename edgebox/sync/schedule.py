@@ -68,7 +68,7 @@ class LineSchedule:
         if not self._line.link.is_online():
             return None
         if (wait_s := self._line.pull_in_s()) == 0:
-            _done(self._line.pull)
+            _done(self._line.pull_when_due)
             wait_s = self._line.pull_in_s()
         return wait_s
 
