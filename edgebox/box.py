@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import secrets
 import string
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,24 +19,26 @@ from werkzeug.security import generate_password_hash
 from edgebox.activity import ActivityMeter
 from edgebox.clock import Clock
 from edgebox.config import Config
+from edgebox.connecting import Connector
 from edgebox.desk import Desk
 from edgebox.lan import base_url
-from edgebox.model import CheckIn, CheckInList, Device, Reason, Redeemed, RedeemRequest, SourceKind
+from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
 from edgebox.ops.health import Health, look
+from edgebox.registering import ActionError as ActionError  # what the actions here raise
+from edgebox.registering import Offer, Registrar, checked_name
 from edgebox.store import Store, StoreError
 from edgebox.store.attempts import Sighting
 from edgebox.store.devices import NewDevice, Tally, foreign_repeats, tallies
 from edgebox.store.held import HeldBack, HeldTicket
 from edgebox.store.journal import Conflict
-from edgebox.store.lists import NewList
+from edgebox.store.presence import emptied
 from edgebox.store.rates import MinuteCount
 from edgebox.store.redeem import Scan
 from edgebox.store.staff import Deed, Role
 from edgebox.store.tickets import Count, Counts
 from edgebox.sync import LinkReport, ManualRun, Report, Sync, Synced, ignore
-from edgebox.upstream import Closed, Description, Upstream, UpstreamError
-from edgebox.upstream import file as saved_file
-from edgebox.upstream.pretixdroid import PretixdroidUpstream, parse_address
+from edgebox.upstream import UpstreamError
+from edgebox.upstream.pretix import verify, what_a_profile_forbids
 from edgebox.upstream.transport import Http
 
 log = logging.getLogger(__name__)
@@ -49,15 +50,10 @@ MIN_KEY_LENGTH = 6
 EVENING = timedelta(hours=8)
 """How far back the chart of check-ins goes."""
 MAX_KEY_LENGTH = 190
-MAX_NAME_LENGTH = 100
 
 
 def _note_unreached(error: UpstreamError) -> None:
     log.warning("the new list's upstream cannot be asked yet: %s", error)
-
-
-class ActionError(Exception):
-    """An action that staff asked for cannot be done; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +73,17 @@ class ListStatus:
     """How many tickets upstream says that there are; None where it did not yet."""
     drain_s: float | None
     """How long pushing what waits will take; None where nothing waits or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """A connection, its lists with their links, and how far the box's clock is ahead of the server's."""
+
+    connection: Connection
+    links: tuple[tuple[CheckInList, LinkReport], ...]
+    clock_ahead_s: float | None
+    forbidden: str | None
+    """What its security profile forbids, in words, where that is too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +116,28 @@ class Box:
             config.data_dir,
             attempts_max_age_days=config.attempts_max_age_days,
             attempts_max_count=config.attempts_max_count,
+            now=self.clock.now,
         )
         last = self.store.journal.last_recorded_at()
         if last is not None:
             self.clock.note_recorded(last)
         self._http = Http(self.clock, config.connect_timeout_s, config.read_timeout_s)
-        self.sync = Sync(self.store, self.clock, config, self._connect)
+        self._connector = Connector(self._http, self.clock, self.store.connections.get)
+        self._registrar = Registrar(self.store, self.clock, self._connector)
+        self.store.redeemer.verify = verify
+        self.store.redeemer.accepts_test_mode = config.accept_test_mode
+        self.sync = Sync(self.store, self.clock, config, self._connector.upstream_of)
         self.desk = Desk(self.store, self.sync, self.clock)
         self.meter = ActivityMeter()
-        self._registering = threading.Lock()
         self._started_s = time.monotonic()
-        self._counts: dict[int, tuple[int, Counts]] = {}
+        self._counts: dict[int, tuple[tuple[int, datetime | None], Counts]] = {}
         self.listens_on: tuple[str, int] | None = None
         """(host, port) while the box serves."""
 
     def close(self) -> None:
         """Stop syncing, write what waits, close the database."""
         self.sync.stop()
+        self._connector.close()
         self.store.close()
 
     # --- what devices do ----------------------------------------------------------------------------------------------
@@ -135,7 +147,7 @@ class Box:
         scan = Scan(list_.id, device, request, self.clock.stamp(), is_offline=not self.sync.is_online(list_.id))
         self.meter.scanned(device.name)
         redeemed = self.store.redeemer.redeem(scan)
-        if redeemed.verdict.reason is Reason.UNKNOWN_TICKET:
+        if redeemed.verdict.reason is Reason.UNKNOWN_TICKET and redeemed.ticket is None:
             self.sync.met_unknown(list_.id, request.secret)
         elif redeemed.verdict.is_ok and not redeemed.verdict.is_repeat:
             self.sync.recorded(list_.id)
@@ -147,11 +159,42 @@ class Box:
 
     def counts(self, list_: CheckInList) -> Counts:
         """How many tickets there are and how many are in; counted again only when something has changed."""
-        version = self.store.lists.version_of(list_.id)
+        state = (self.store.lists.version_of(list_.id), emptied(list_, self.clock.now()))
         known = self._counts.get(list_.id)
-        if known is None or known[0] != version:
-            known = self._counts[list_.id] = (version, self.store.tickets.counts(list_))
+        if known is None or known[0] != state:
+            known = self._counts[list_.id] = (state, self.store.tickets.counts(list_))
         return known[1]
+
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    def connect(
+        self, text: str, token: str | None = None, *, renew_id: int | None = None
+    ) -> tuple[Connection, str | None]:
+        """Register the box with today's pretix as a device: by its address and a token that works once, or by what its
+        QR code holds. What pretix answers is on the disk before anything else is done. With what its security profile
+        forbids, in words, where that is too much.
+
+        `renew_id`: pair that connection anew; its lists stay. Raises ActionError, BadAddress, an UpstreamError, and
+        Refused where check-ins of the connection to renew wait.
+        """
+        connection, forbidden = self._registrar.pair(text, token, renew_id)
+        if renew_id is not None:
+            lists = [list_ for list_ in self.store.lists.all() if list_.source.connection_id == renew_id]
+            for list_ in lists:
+                self.sync.remove(list_.id)
+            for list_ in lists:  # after all were removed: they share what speaks to upstream
+                self.sync.add(list_)
+        return connection, forbidden
+
+    def connections(self) -> list[ConnectionStatus]:
+        """The connections, and how their lists stand."""
+        return [self._connection_status(connection) for connection in self.store.connections.all()]
+
+    def disconnect(self, connection_id: int) -> None:
+        """Forget a connection that no list uses. Raises Refused, ActionError."""
+        self._registrar.connection(connection_id)
+        self.store.connections.remove(connection_id, self.clock.now())
+        self._connector.forget(connection_id)
 
     # --- lists --------------------------------------------------------------------------------------------------------
 
@@ -177,57 +220,24 @@ class Box:
         Raises ActionError for a credential of a list that is here already (unless `separate`), for a name or key that
         cannot be one, and when upstream refuses the key; BadAddress for what cannot be an address.
         """
-        name = _checked_name("list", name) if name is not None else None
-        key = key.strip()
-        if not key.isascii() or not key.isprintable() or not 0 < len(key) <= MAX_KEY_LENGTH or " " in key:
-            raise ActionError("this cannot be an upstream's key (letters and digits in one piece); nothing was added")
-        address = parse_address(url)
-        upstream = PretixdroidUpstream(address.url, key, self._http, self.clock)
-        description: Description | None = None
-        try:
-            description = upstream.describe()
-        except Closed as error:
-            raise ActionError(f"{error}; nothing was added") from error
-        except UpstreamError as error:
-            on_unreached(error)
-        finally:
-            upstream.close()  # the list gets one of its own
-        catalog = description.catalog if description else None
-        new = NewList(
-            kind=SourceKind.PRETIXDROID,
-            url=address.url,
-            credential=key,
-            organizer=address.organizer,
-            event=address.event,
-            subevent=description.subevent if description else address.subevent,
-            name=name or (catalog and (catalog.event.list_name or catalog.event.name)) or address.path,
-            catalog=catalog,
-        )
-        return self._added(self._registered(new, separate))
+        return self._added(self._registrar.add_list(url, key, name=name, separate=separate, on_unreached=on_unreached))
 
     def add_saved(self, body: Any, origin: str, *, name: str | None = None, separate: bool = False) -> CheckInList:
         """Register a list without upstream from the JSON of a saved `status/` and `download/`.
 
         `origin` names it in errors. Raises BadAddress, ActionError.
         """
-        name = _checked_name("list", name) if name is not None else None
-        saved = saved_file.read(body, origin)
-        told = saved.description
-        new = NewList(
-            kind=SourceKind.FILE,
-            url="",
-            credential="",
-            organizer=told.organizer,
-            event=told.event,
-            subevent=told.subevent,
-            name=name or told.catalog.event.list_name or told.catalog.event.name or told.event,
-            catalog=told.catalog,
-        )
-        list_ = self._registered(new, separate)
-        snapshot = self.store.snapshots.begin(list_, self.store.numbers.next())
-        snapshot.add(saved.tickets)
-        snapshot.finish(self.clock.now(), 0.0)
-        return self._added(list_)
+        return self._added(self._registrar.add_saved(body, origin, name=name, separate=separate))
+
+    def offers(self, connection_id: int | None = None) -> list[Offer]:
+        """The check-in lists that the connections offer, or one of them. Raises ActionError, an UpstreamError."""
+        return self._registrar.offers(connection_id)
+
+    def add_offered(
+        self, event: str, upstream_list: int, *, connection_id: int | None = None, name: str | None = None
+    ) -> CheckInList:
+        """Register a list that a connection offers, by pretix's id of it. Raises ActionError, an UpstreamError."""
+        return self._added(self._registrar.add_offered(event, upstream_list, connection_id=connection_id, name=name))
 
     def remove_list(self, list_id: int) -> None:
         """Forget a list. Raises Refused while check-ins are pending or parked, ActionError for an unknown one."""
@@ -276,7 +286,7 @@ class Box:
     ) -> Device:
         """Add a scanner to a list; without `key` it gets a random one. Raises ActionError, Refused."""
         self.get_list(list_id)
-        name = _checked_name("device", name)
+        name = checked_name("device", name)
         if key is not None and (not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH or set(key) - set(KEY_CHARACTERS)):
             raise ActionError(
                 f"a device's key has {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} digits and letters (a-z, A-Z), nothing else; "
@@ -380,42 +390,19 @@ class Box:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _connect(self, list_: CheckInList) -> Upstream | None:
-        if not list_.has_upstream:
-            return None
-        return PretixdroidUpstream(list_.source.url, list_.source.credential, self._http, self.clock)
+    def _connection_status(self, connection: Connection) -> ConnectionStatus:
+        lists = (list_ for list_ in self.store.lists.all() if list_.source.connection_id == connection.id)
+        return ConnectionStatus(
+            connection=connection,
+            links=tuple((list_, self.sync.report(list_.id)) for list_ in lists),
+            clock_ahead_s=self._connector.pretix(connection).clock_ahead_s,
+            forbidden=what_a_profile_forbids(connection.security_profile),
+        )
 
     def _added(self, list_: CheckInList) -> CheckInList:
         self.sync.add(list_)
         log.info("list %d was added: %s", list_.id, list_.path)
         return list_
-
-    def _registered(self, new: NewList, separate: bool) -> CheckInList:
-        # One after the other: who presses twice must not get past the look at what is there twice.
-        with self._registering:
-            if not separate:
-                self._refuse_twin(new)
-            return self.store.lists.add(new, self.clock.now())
-
-    def _refuse_twin(self, new: NewList) -> None:
-        """Two credentials of one check-in list are one list: it must not be counted twice, nor let anybody in twice."""
-        for have in self.store.lists.all():
-            if have.source.kind is not new.kind or _event_url(have.source.url) != _event_url(new.url):
-                continue
-            if (have.organizer, have.event) != (new.organizer, new.event):
-                continue
-            is_same_key = new.kind is not SourceKind.FILE and have.source.credential == new.credential
-            is_same_list = (
-                have.catalog is not None
-                and new.catalog is not None
-                and have.subevent == new.subevent
-                and have.catalog.event.list_name == new.catalog.event.list_name
-            )
-            if is_same_key or is_same_list:
-                raise ActionError(
-                    f"this is the check-in list that the box has as list {have.id} ({have.name}); nothing was added: "
-                    "to limit a scanner to some items, use edgebox devices add --items; --separate adds it all the same"
-                )
 
     def _status(self, list_: CheckInList) -> ListStatus:
         counts = self.counts(list_)
@@ -435,14 +422,6 @@ class Box:
         )
 
 
-def _checked_name(what: str, name: str) -> str:
-    """The name without blanks around it. Raises ActionError for one that cannot be shown."""
-    name = name.strip()
-    if not name.isprintable() or not 0 < len(name) <= MAX_NAME_LENGTH:
-        raise ActionError(f"a {what} needs a name of 1 to {MAX_NAME_LENGTH} printable characters; nothing was added")
-    return name
-
-
 def _item_counts(list_: CheckInList, counts: Counts) -> Iterator[ItemCount]:
     for item in list_.catalog.items if list_.catalog else ():
         if (count := counts.by_item.get(item.id)) is None:
@@ -451,8 +430,3 @@ def _item_counts(list_: CheckInList, counts: Counts) -> Iterator[ItemCount]:
         for variation in item.variations:
             if (count := counts.by_variation.get((item.id, variation.id))) is not None:
                 yield ItemCount(variation.name, True, count)
-
-
-def _event_url(url: str) -> str:
-    """A list's address without the date of a series."""
-    return parse_address(url).event_url if url else ""

@@ -18,7 +18,9 @@ from typing import Any, Final, Protocol
 
 FILE_NAME: Final = "edgebox.toml"
 PREFIX: Final = "EDGEBOX_"
-RESERVED: Final = frozenset({"EDGEBOX_DATA", "EDGEBOX_VENV", "EDGEBOX_PRETIX_LEGACY", "EDGEBOX_REQUIRE_INTEROP"})
+RESERVED: Final = frozenset(
+    {"EDGEBOX_DATA", "EDGEBOX_VENV", "EDGEBOX_PRETIX_LEGACY", "EDGEBOX_PRETIX_CURRENT", "EDGEBOX_REQUIRE_INTEROP"}
+)
 """Variables that are for somebody else: the data directory itself, and what the scripts and tests go by."""
 
 
@@ -87,6 +89,23 @@ class Number:
         if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
             raise ValueError
         return self.from_value(float(text))
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+    @property
+    def wants(self) -> str:
+        return "true or false"
+
+    def from_value(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    def from_text(self, text: str) -> bool:
+        return {"true": True, "false": False}[text] if text in ("true", "false") else self.from_value(None)
 
 
 @dataclass(frozen=True)
@@ -172,6 +191,12 @@ class Config:
     )
     backoff_max_s: float = _setting(
         30.0, Number(1, 3600), "seconds between two tries at most while upstream cannot be reached"
+    )
+    accept_test_mode: bool = _setting(
+        True, Flag(), "whether tickets of orders in pretix's test mode let in, as they do at the server"
+    )
+    report_refusals: bool = _setting(
+        True, Flag(), "whether today's pretix is told of attempts that the box refused (after all check-ins)"
     )
     attempts_max_age_days: float = _setting(
         30.0, Number(1, 36500), "days for which refused and repeated attempts are kept"

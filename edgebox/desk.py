@@ -57,14 +57,25 @@ class Desk:
         """Tickets of all lists whose secret or order starts with the query or whose name contains it; withdrawn and
         unpaid ones too."""
         hits: list[Hit] = []
+        searched: set[int] = set()
         for list_ in self._store.lists.all():
+            if list_.source.id in searched:
+                continue  # its tickets were found on the event's first list
+            searched.add(list_.source.id)
             found = self._store.tickets.search(
                 list_, query, item_ids=None, by_name=True, limit=limit - len(hits), withdrawn_too=True
             )
-            hits += [Hit(each.ticket, list_, _item_name(list_, each.ticket), each.is_redeemed) for each in found]
+            hits += [self._hit(list_, each.ticket, each.is_redeemed) for each in found]
             if len(hits) >= limit:
                 break
         return hits
+
+    def _hit(self, searched: CheckInList, ticket: Ticket, is_redeemed: bool) -> Hit:
+        list_ = self._list_for(ticket) or searched
+        if list_.id != searched.id:
+            found = self._store.tickets.find(list_, ticket.data.secret)
+            is_redeemed = found is not None and found.is_redeemed
+        return Hit(ticket, list_, _item_name(list_, ticket), is_redeemed)
 
     def story(self, ticket_id: int) -> Story:
         """A ticket's whole history. Raises Refused for an unknown one."""
@@ -122,9 +133,18 @@ class Desk:
     def _require(self, ticket_id: int) -> tuple[Ticket, CheckInList, tuple[PastCheckIn, ...]]:
         for list_ in self._store.lists.all():
             found = self._store.tickets.get(list_, ticket_id)
-            if found is not None:
-                return found[0], list_, found[1]
+            if found is None:
+                continue
+            meant = self._list_for(found[0])
+            if meant is not None and meant.id != list_.id:
+                list_, found = meant, self._store.tickets.get(meant, ticket_id) or found
+            return found[0], list_, found[1]
         raise Refused("this ticket is not known here any more; nothing was done")
+
+    def _list_for(self, ticket: Ticket) -> CheckInList | None:
+        """Where several lists share the event's tickets: the first one that this ticket is on."""
+        lists = (list_ for list_ in self._store.lists.all() if list_.source.id == ticket.source_id)
+        return next((list_ for list_ in lists if list_.is_for(ticket.data)), None)
 
 
 def _item_name(list_: CheckInList, ticket: Ticket) -> str:

@@ -16,9 +16,9 @@ from edgebox.store.runs import SyncRun
 from edgebox.store.staff import Deed
 
 JOURNAL_COLUMNS = (
-    "id", "list", "list_name", "secret", "order", "name", "item", "datetime", "received", "nonce", "forced", "offline",
-    "device", "answers", "state", "settled", "settled_at", "conflict", "conflict_note", "conflict_opened",
-    "conflict_closed", "closed_reason", "staff_reason", "undone_at", "undone_by", "undone_reason",
+    "id", "list", "list_name", "secret", "order", "name", "item", "direction", "datetime", "received", "nonce",
+    "forced", "offline", "device", "answers", "state", "settled", "settled_at", "conflict", "conflict_note",
+    "conflict_opened", "conflict_closed", "closed_reason", "staff_reason", "undone_at", "undone_by", "undone_reason",
 )  # fmt: skip
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -47,6 +47,7 @@ def journal_row(row: ExportedCheckIn) -> dict[str, Any]:
         "order": row.order_code,
         "name": row.attendee_name,
         "item": item.name if item else f"#{row.item_id}",
+        "direction": checkin.direction.value,
         "datetime": checkin.datetime.isoformat(),
         "received": checkin.received_at.isoformat(),
         "nonce": checkin.nonce,

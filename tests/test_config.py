@@ -51,6 +51,8 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path) -> None:
         read_timeout_s=30.0,
         probe_interval_s=60.0,
         backoff_max_s=30.0,
+        accept_test_mode=True,
+        report_refusals=True,
         attempts_max_age_days=30.0,
         attempts_max_count=500000,
         log_level="info",
@@ -93,12 +95,17 @@ def test_a_reserved_variable_is_no_setting(tmp_path: Path, variable: str) -> Non
     assert load(tmp_path, environ={variable: "anything"}) == load(tmp_path)
 
 
+def as_text(value: object) -> str:
+    """As the environment has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 @pytest.mark.parametrize("setting", list(describe()), ids=lambda setting: setting.key)
 def test_every_default_can_be_given_by_every_source(tmp_path: Path, setting: Setting) -> None:
     key, default = setting.key, setting.default
     value = json.loads(default)
     expected = load(tmp_path)
-    assert load(tmp_path, environ={f"EDGEBOX_{key.upper()}": str(value)}) == expected
+    assert load(tmp_path, environ={f"EDGEBOX_{key.upper()}": as_text(value)}) == expected
     assert load(tmp_path, **{key: value}) == expected
     assert load(tmp_path, f"{key} = {default}") == expected
 
@@ -115,6 +122,8 @@ def test_every_default_can_be_given_by_every_source(tmp_path: Path, setting: Set
         ("read_timeout_s", [0.1, 600]),
         ("probe_interval_s", [1, 3600]),
         ("backoff_max_s", [1, 3600]),
+        ("accept_test_mode", [True, False]),
+        ("report_refusals", [True, False]),
         ("attempts_max_age_days", [1, 36500]),
         ("attempts_max_count", [1, 100000000]),
         ("log_level", ["debug", "info", "warning", "error"]),
@@ -125,7 +134,7 @@ def test_good_values_up_to_their_bounds(tmp_path: Path, key: str, good: list[obj
         assert getattr(load(tmp_path, f"{key} = {json.dumps(value)}"), key) == value
     (tmp_path / "edgebox.toml").unlink()
     for value in good:
-        assert getattr(load(tmp_path, environ={f"EDGEBOX_{key.upper()}": str(value)}), key) == value
+        assert getattr(load(tmp_path, environ={f"EDGEBOX_{key.upper()}": as_text(value)}), key) == value
 
 
 # --- bad values -------------------------------------------------------------------------------------------------------

@@ -49,6 +49,59 @@ def _add_saved(box: Box, content: Any, origin: str, name: str | None, separate: 
     return _added(box.add_saved(content, origin, name=name, separate=separate))
 
 
+def _connect(box: Box, text: str, token: str | None, renew: int | None) -> dict[str, Any]:
+    connection, forbidden = box.connect(text, token, renew_id=renew)
+    return {"id": connection.id, "organizer": connection.organizer, "device": connection.device_name,
+            "server_version": connection.server_version, "forbidden": forbidden}  # fmt: skip
+
+
+def _connections(box: Box) -> dict[str, Any]:
+    return {
+        "connections": [
+            {
+                "id": status.connection.id,
+                "url": status.connection.url,
+                "organizer": status.connection.organizer,
+                "device": status.connection.device_name,
+                "serial": status.connection.device_serial,
+                "security_profile": status.connection.security_profile,
+                "server_version": status.connection.server_version,
+                "paired": _text(status.connection.paired_at),
+                "clock_ahead_s": status.clock_ahead_s,
+                "forbidden": status.forbidden,
+                "lists": [
+                    {"id": list_.id, "name": list_.name, "upstream": link.state, "upstream_detail": link.detail}
+                    for list_, link in status.links
+                ],
+            }
+            for status in box.connections()
+        ]
+    }
+
+
+def _offered(box: Box, connection_id: int | None) -> dict[str, Any]:
+    return {
+        "offered": [
+            {
+                "connection": offer.connection.id,
+                "event": offer.offered.event,
+                "event_name": offer.offered.event_name,
+                "subevent": offer.offered.subevent,
+                "list": offer.offered.list_id,
+                "name": offer.offered.name,
+                "registered": offer.list_id is not None,
+            }
+            for offer in box.offers(connection_id)
+        ]
+    }
+
+
+def _add_offered(
+    box: Box, event: str, upstream_list: int, connection_id: int | None, name: str | None
+) -> dict[str, Any]:
+    return _added(box.add_offered(event, upstream_list, connection_id=connection_id, name=name))
+
+
 def _added(list_: CheckInList, problems: Sequence[UpstreamError] = ()) -> dict[str, Any]:
     return {
         "id": list_.id,
@@ -131,6 +184,11 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "status": _status,
     "lists.add": _add_list,
     "lists.add_saved": _add_saved,
+    "lists.offered": _offered,
+    "lists.add_offered": _add_offered,
+    "connections": _connections,
+    "connections.add": _connect,
+    "connections.remove": lambda box, connection_id: box.disconnect(connection_id),
     "lists.remove": lambda box, list_id: box.remove_list(list_id),
     "devices": _devices,
     "devices.add": _add_device,

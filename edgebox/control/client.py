@@ -23,7 +23,7 @@ from edgebox.datadir import COMMAND, LOCK_NAME, LOOK_AGAIN_S, SOCKET_NAME, DataD
 WAIT_S = 30.0
 """For another command to finish, or for a box that is still starting or about to stop."""
 
-FOUNDING = frozenset({"lists.add", "lists.add_saved"})
+FOUNDING = frozenset({"lists.add", "lists.add_saved", "connections.add"})
 """The actions that make a box where there was none. No other one leaves anything behind at a mistyped path."""
 
 

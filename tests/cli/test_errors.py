@@ -32,7 +32,7 @@ def without_privileges() -> None:
         (["stauts"], "Did you mean"),
         (["status", "--bogus"], "No such option '--bogus'"),
         (["lists", "bogus"], "No such command 'bogus'. (edgebox lists --help says more)"),
-        (["lists", "add"], "Missing argument 'URL|QR|FILE'"),
+        (["lists", "add"], "Missing argument 'URL|QR|FILE|EVENT/LIST'"),
         (["lists", "remove", "x"], "'x' is not a number"),
         (["lists", "remove", "9" * 40], "is not a number"),
         (["log", "--list", "-1"], "'-1' is not a number"),

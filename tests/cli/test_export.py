@@ -15,8 +15,8 @@ from tests.support.box import wait_until
 from tests.support.upstream import StubUpstream, always
 
 DOCUMENTED = {
-    "list", "secret", "order", "name", "item", "datetime", "received", "nonce", "forced", "offline", "device",
-    "answers", "settled", "conflict",
+    "list", "secret", "order", "name", "item", "direction", "datetime", "received", "nonce", "forced", "offline",
+    "device", "answers", "settled", "conflict",
 }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from edgebox.cli.main import edgebox, perform
 from tests.cli.conftest import Desk
 
 COMMANDS = {
-    "serve", "demo", "lists", "lists add", "lists remove", "devices", "devices add", "devices show", "devices revoke",
+    "serve", "demo", "connect", "connections", "connections remove", "lists", "lists add", "lists offered",
+    "lists remove", "devices", "devices add", "devices show", "devices revoke",
     "attention", "attention retry", "attention dismiss", "attention accept", "attention reject", "sync", "status",
     "log", "export", "staff", "staff code", "staff reset",
 }  # fmt: skip
