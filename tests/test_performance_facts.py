@@ -62,7 +62,7 @@ def search(venue: Venue, query: str) -> None:
 
 
 def download(venue: Venue) -> list[str]:
-    return list(venue.store.encoded.counted(venue.list_, None, TICKET_KEYS, ItemNames(None).of))
+    return list(venue.store.encoded.counted(venue.list_, None, TICKET_KEYS, ItemNames(venue.list_).of))
 
 
 AT_THE_GATE: dict[str, Callable[[Venue], object]] = {

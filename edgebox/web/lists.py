@@ -10,6 +10,8 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from edgebox.box import ActionError, Box
+from edgebox.web import connections
+from edgebox.web.connections import Offers
 from edgebox.web.errands import Errands, Outcome
 from edgebox.web.fields import ID
 from edgebox.web.now import live, run_view
@@ -19,12 +21,17 @@ from edgebox.web.people import for_lead, me
 def register(web: Blueprint, box: Box) -> None:
     """The page and its actions."""
     errands = Errands(box.clock.now)
+    offers = Offers()
+    connections.register(web, box, errands, offers)
 
     def view() -> dict[str, object]:
         return {
             "statuses": box.status(),
             "run": run_view(box),
             "errand": errands.look(),
+            "connections": box.connections(),
+            "offers": [(connections.key_of(offer), offer) for offer in offers.now(box)],
+            "rows": f"{[list_.id for list_ in box.store.lists.all()]} {offers.asked}",
             "zone_list": next(iter(box.store.lists.all()), None),
         }
 

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from edgebox.box import Box
 from edgebox.model import MAX_NONCE_CHARS, CheckInList, Device, Question, Reason, Redeemed, RedeemRequest
+from edgebox.rules import may_ignore_unpaid
 from edgebox.store import StoreError
 from edgebox.web.people import for_staff
 from edgebox.web.words import VERDICTS, first_use, zone_of
@@ -113,19 +114,21 @@ def _answer(list_: CheckInList, redeemed: Redeemed, time: str) -> dict[str, Any]
     body: dict[str, Any] = {"verdict": reason, "text": str(VERDICTS[reason]), "detail": "", "time": time}
     if verdict.reason is Reason.ALREADY_REDEEMED and verdict.first_use is not None:
         body["detail"] = first_use(verdict.first_use.at, verdict.first_use.device_name, list_)
+    if verdict.explanation:
+        body["detail"] = verdict.explanation
     if verdict.reason is Reason.INCOMPLETE:
         body["questions"] = [_question(question) for question in verdict.questions]
     if ticket is not None:
         data = ticket.data
         item = list_.catalog.item(data.item_id) if list_.catalog else None
-        variation = next((v.name for v in item.variations if v.id == data.variation_id), None) if item else None
+        variation = item.variation(data.variation_id) if item else None
         body |= {
             "name": data.attendee_name or "",
-            "item": " ".join(part for part in (item.name if item else None, variation) if part),
+            "item": " ".join(each.name for each in (item, variation) if each),
             "addons": data.addons_text,
             "order": data.order_code,
-            "attention": data.attention,
-            "may_ignore_unpaid": verdict.reason is Reason.UNPAID and data.checkin_allowed,
+            "attention": data.attention or bool(item and item.attention) or bool(variation and variation.attention),
+            "may_ignore_unpaid": verdict.reason is Reason.UNPAID and may_ignore_unpaid(data, list_.terms),
         }
     return body
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from flask_babel import gettext as _
 
 from edgebox.desk import Story
-from edgebox.model import CheckIn, CheckInList, CheckInState
+from edgebox.model import CheckIn, CheckInList, CheckInState, Direction
 from edgebox.store.log import LogEntry
 from edgebox.web.words import CHECKIN_STATES, CONFLICTS, VERDICTS, moment, told_note
 
@@ -31,7 +31,7 @@ class Happening:
 
 def happenings(story: Story) -> list[Happening]:
     """Everything, newest first."""
-    found = [*_checkins(story), *_refusals(story), *_remarks(story)]
+    found = [*_checkins(story), *_told(story), *_refusals(story), *_remarks(story)]
     return sorted(found, key=lambda happening: happening.at, reverse=True)
 
 
@@ -41,11 +41,31 @@ def _checkins(story: Story) -> Iterator[Happening]:
         yield Happening(
             at=checkin.datetime,
             kind="undo" if checkin.state is CheckInState.CANCELLED else "ok",
-            title=_titled(_("Checked in by %(who)s", who=checkin.device_name or "-"), checkin),
+            title=_titled(_who(checkin), checkin),
             lines=tuple(line for line in _lines(checkin, list_) if line),
             checkin_id=checkin.id,
             undo=_undo(story, checkin),
         )
+
+
+def _who(checkin: CheckIn) -> str:
+    who = checkin.device_name or "-"
+    return (
+        _("Checked out by %(who)s", who=who)
+        if checkin.direction is Direction.EXIT
+        else _("Checked in by %(who)s", who=who)
+    )
+
+
+def _told(story: Story) -> Iterator[Happening]:
+    """What only the ticket server knows of: somebody else's check-ins."""
+    own = {(checkin.datetime, checkin.direction) for checkin in story.checkins}
+    for past in story.history:
+        if past.at is None or (past.at, past.direction) in own:
+            continue
+        is_exit = past.direction is Direction.EXIT
+        title = _("Checked out, says the ticket server") if is_exit else _("Checked in, says the ticket server")
+        yield Happening(past.at, "ok", title)
 
 
 def _titled(title: str, checkin: CheckIn) -> str:

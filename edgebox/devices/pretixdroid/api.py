@@ -24,7 +24,14 @@ from werkzeug.wsgi import wrap_file
 from edgebox.box import Box
 from edgebox.devices.pretixdroid.asking import BadRequest, read_query, read_redeem
 from edgebox.devices.pretixdroid.download import Body, Downloads
-from edgebox.devices.pretixdroid.telling import ItemNames, error_body, status_body, ticket_body, verdict_body
+from edgebox.devices.pretixdroid.telling import (
+    ItemNames,
+    error_body,
+    is_worth_telling,
+    status_body,
+    ticket_body,
+    verdict_body,
+)
 from edgebox.model import CheckInList, Device
 from edgebox.store import Refused, StoreError
 
@@ -127,7 +134,7 @@ class Api:
 
     def __init__(self, box: Box) -> None:
         self._box = box
-        self._downloads = Downloads(box.store, max_waiting=box.config.threads // 4)
+        self._downloads = Downloads(box.store, box.config.threads // 4, now=box.clock.now)
 
     def redeem(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """Decide, record, answer."""
@@ -142,8 +149,10 @@ class Api:
             found = self._box.store.tickets.search(
                 list_, query, item_ids=device.item_ids, by_name=device.allow_search, limit=MAX_RESULTS
             )
-        names = ItemNames(list_.catalog)
-        results = [ticket_body(names, each.ticket, each.is_redeemed) for each in found]
+        names = ItemNames(list_)
+        now = self._box.clock.now()
+        told = (each for each in found if is_worth_telling(each.ticket, now))
+        results = [ticket_body(names, each.ticket, each.is_redeemed) for each in told]
         return _answer({"results": results, "version": list_.version})
 
     def download(self, request: Request, device: Device, list_: CheckInList) -> Response:

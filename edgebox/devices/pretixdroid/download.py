@@ -15,10 +15,21 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
 
-from edgebox.devices.pretixdroid.telling import TICKET_KEYS, ItemNames, questions_body
+from edgebox.devices.pretixdroid.telling import (
+    TICKET_KEYS,
+    ItemNames,
+    is_worth_telling,
+    questions_body,
+    ticket_body,
+    turns_of,
+)
 from edgebox.model import CheckInList
 from edgebox.store import Busy, Store
+from edgebox.store.presence import emptied
+from edgebox.store.tickets import Found
 
 MAX_AGE_S = 10.0
 REST = 4
@@ -28,6 +39,8 @@ COMPRESSION_LEVEL = 3
 """Most of what level 9 saves, for a fraction of a Pi's time."""
 GZIP_WINDOW = 31
 BRIEFLY_S = 1.0
+AT_ONCE = 200
+"""Tickets that Python encodes in one go: a scan waits for no more than these."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -52,6 +65,10 @@ class _Kept:
     """Before this no other is made."""
     as_of_s: float
     """The last moment at which it was certainly all that there was to tell."""
+    emptied_at: datetime | None
+    """When everybody on the list was last counted out."""
+    turns_at: datetime | None
+    """When the next of its tickets becomes valid, or is so no longer."""
 
 
 class Downloads:
@@ -61,8 +78,15 @@ class Downloads:
     be threads left for scans. `monotonic` is a seam for tests.
     """
 
-    def __init__(self, store: Store, max_waiting: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        store: Store,
+        max_waiting: int,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._store = store
+        self._now = now
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._kept: dict[Key, _Kept] = {}
@@ -102,26 +126,59 @@ class Downloads:
 
     def _age_s(self, kept: _Kept, list_: CheckInList) -> int:
         now_s = self._monotonic()
-        if kept.version == self._store.lists.version_of(list_.id):
+        if self._is_all(kept, list_):
             kept.as_of_s = max(kept.as_of_s, now_s)
             return 0
         return math.ceil(now_s - kept.as_of_s) or 1
+
+    def _is_all(self, kept: _Kept, list_: CheckInList) -> bool:
+        """Whether it is all there is to tell: nothing was written since, and no time has come that changes it."""
+        now = self._now()
+        if kept.version != self._store.lists.version_of(list_.id) or kept.emptied_at != emptied(list_, now):
+            return False
+        return kept.turns_at is None or now < kept.turns_at
 
     def _make(self, key: Key, list_: CheckInList) -> _Kept:
         # Looked at before the tickets are: what changes meanwhile may be in it, and makes it old all the same.
         started_s, version = self._monotonic(), self._store.lists.version_of(list_.id)
         list_ = self._store.lists.get(list_.id) or list_
-        named = ItemNames(list_.catalog).of
-        body = _body(list_, self._store.encoded.counted(list_, key[1], TICKET_KEYS, named))
+        now = self._now()
+        turns: set[datetime] = set()
+        body = _body(list_, self._tickets(list_, key[1], now, turns))
         took_s = self._monotonic() - started_s
-        # Early enough that the one before is no older than MAX_AGE_S when the next one is there.
-        rest_s = max(MAX_AGE_S - AHEAD * took_s, REST * took_s)
-        kept = _Kept(body, version, next_at_s=started_s + rest_s, as_of_s=started_s)
+        kept = _Kept(
+            body,
+            version,
+            # Early enough that the one before is no older than MAX_AGE_S when the next one is there.
+            next_at_s=started_s + max(MAX_AGE_S - AHEAD * took_s, REST * took_s),
+            as_of_s=started_s,
+            emptied_at=emptied(list_, now),
+            turns_at=min(turns, default=None),
+        )
         self._kept[key] = kept
         for each in list(self._kept):
             if self._store.lists.get(each[0]) is None:
                 self._kept.pop(each, None)
         return kept
+
+    def _tickets(
+        self, list_: CheckInList, item_ids: frozenset[int] | None, now: datetime, turns: set[datetime]
+    ) -> Iterator[str]:
+        """Pieces of JSON; `turns` collects when time alone will change them."""
+        names = ItemNames(list_)
+        if list_.terms is None:  # then all that the list counts is told, as it stands in the store
+            yield from self._store.encoded.counted(list_, item_ids, TICKET_KEYS, names.of)
+            return
+
+        def told() -> Iterator[Found]:
+            for found in self._store.tickets.counted(list_, item_ids):
+                turns.update(at for at in turns_of(found.ticket.data) if at > now)
+                if is_worth_telling(found.ticket, now):
+                    yield found
+
+        worth_telling = told()
+        while some := [ticket_body(names, each.ticket, each.is_redeemed) for each in islice(worth_telling, AT_ONCE)]:
+            yield _encode(some)[1:-1]
 
 
 def _body(list_: CheckInList, tickets: Iterable[str]) -> Body:

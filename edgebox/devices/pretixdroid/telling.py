@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from edgebox.model import Catalog, CheckInList, PastCheckIn, Question, Reason, Redeemed, Ticket, Verdict
+from edgebox.model import Catalog, CheckInList, PastCheckIn, Question, Reason, Redeemed, Ticket, TicketData, Verdict
 from edgebox.store.tickets import Count, Counts
 
 ASKABLE = frozenset("NSTBCMDHW")
@@ -17,6 +19,14 @@ REASONS = {
     Reason.WITHDRAWN: "unpaid",
     Reason.UNPAID: "unpaid",
     Reason.ALREADY_REDEEMED: "already_redeemed",
+    Reason.CANCELED: "unpaid",
+    Reason.UNAPPROVED: "unpaid",
+    Reason.BLOCKED: "unknown_ticket",
+    Reason.REVOKED: "unknown_ticket",
+    Reason.TEST_MODE: "unknown_ticket",
+    Reason.INVALID_TIME: "product",
+    Reason.RULES: "product",
+    Reason.AMBIGUOUS: "product",
 }
 """The nearest reason that this API has; the true one stands in `message`, in words."""
 
@@ -25,6 +35,14 @@ MESSAGES = {
     Reason.PRODUCT: "This kind of ticket is not for this scanner.",
     Reason.WITHDRAWN: "This ticket was cancelled or refunded.",
     Reason.UNPAID: "This ticket is not paid for.",
+    Reason.CANCELED: "The order of this ticket was cancelled or has expired.",
+    Reason.UNAPPROVED: "The order of this ticket is not approved yet.",
+    Reason.BLOCKED: "The organizer has blocked this ticket.",
+    Reason.REVOKED: "This code was revoked: the guest has got another one.",
+    Reason.TEST_MODE: "This ticket is of an order in test mode.",
+    Reason.INVALID_TIME: "This ticket is not valid at this time.",
+    Reason.RULES: "The rules of this list do not let this ticket in now.",
+    Reason.AMBIGUOUS: "Several add-ons of this ticket are on the list: scan the add-on's own ticket.",
 }
 
 
@@ -40,17 +58,37 @@ def verdict_body(list_: CheckInList, redeemed: Redeemed) -> dict[str, Any]:
     else:
         assert verdict.reason is not None
         body |= {"status": "error", "reason": REASONS[verdict.reason], "message": _message(list_, verdict)}
-    if redeemed.ticket is not None:
-        body["data"] = ticket_body(ItemNames(list_.catalog), redeemed.ticket, redeemed.is_redeemed)
+    if redeemed.ticket is not None and body.get("reason") != "unknown_ticket":
+        body["data"] = ticket_body(ItemNames(list_), redeemed.ticket, redeemed.is_redeemed)
     return body
 
 
-class ItemNames:
-    """What items and variations are called. One that upstream does not list goes by its number: an app that finds no
-    item name crashes."""
+def is_worth_telling(ticket: Ticket, at: datetime) -> bool:
+    """Whether a phone that is offline may go by it: not one that the box would refuse for a reason that this API cannot
+    tell beforehand (blocked, not approved, not valid at this time)."""
+    data = ticket.data
+    if data.is_blocked or (data.awaits_approval and not data.is_paid):
+        return False
+    return (data.valid_from is None or data.valid_from <= at) and (data.valid_until is None or at <= data.valid_until)
 
-    def __init__(self, catalog: Catalog | None) -> None:
-        items = catalog.items if catalog else ()
+
+def turns_of(data: TicketData) -> Iterator[datetime]:
+    """The moments from which the time alone makes a ticket worth telling, or no longer."""
+    if data.valid_from is not None:
+        yield data.valid_from
+    if data.valid_until is not None:
+        yield data.valid_until + timedelta(microseconds=1)
+
+
+class ItemNames:
+    """What items and variations are called, and which need attention. One that upstream does not list goes by its
+    number: an app that finds no item name crashes."""
+
+    def __init__(self, list_: CheckInList) -> None:
+        items = list_.catalog.items if list_.catalog else ()
+        self._may_be_unpaid = list_.terms is not None and list_.terms.include_pending
+        self._attention: set[tuple[int, int | None]] = {(item.id, None) for item in items if item.attention}
+        self._attention |= {(item.id, v.id) for item in items for v in item.variations if v.attention}
         self._items = {item.id: item.name for item in items}
         self._variations = {(item.id, variation.id): variation.name for item in items for variation in item.variations}
 
@@ -64,6 +102,16 @@ class ItemNames:
         if variation_id is None:
             return None
         return self._variations.get((item_id, variation_id)) or f"#{variation_id}"
+
+    def wants_attention(self, data: TicketData) -> bool:
+        """Of the ticket itself, its item, or its variation."""
+        return data.attention or not self._attention.isdisjoint(
+            {(data.item_id, None), (data.item_id, data.variation_id)}
+        )
+
+    def may_be_unpaid(self, data: TicketData) -> bool:
+        """Whether the door may let the ticket in although it is not paid for."""
+        return data.checkin_allowed or (self._may_be_unpaid and not data.is_closed)
 
 
 TICKET_KEYS = {
@@ -94,10 +142,10 @@ def ticket_body(names: ItemNames, ticket: Ticket, is_redeemed: bool) -> dict[str
         "variation": names.variation(data.item_id, data.variation_id),
         "variation_id": data.variation_id,
         "attendee_name": data.attendee_name,
-        "attention": data.attention,
+        "attention": names.wants_attention(data),
         "redeemed": is_redeemed,
         "paid": data.is_paid,
-        "checkin_allowed": data.checkin_allowed,
+        "checkin_allowed": names.may_be_unpaid(data),
         "addons_text": data.addons_text,
     }
 
@@ -178,7 +226,7 @@ def _message(list_: CheckInList, verdict: Verdict) -> str:
     if verdict.reason is Reason.ALREADY_REDEEMED and verdict.first_use is not None:
         return _first_used(list_, verdict.first_use)
     assert verdict.reason is not None
-    return MESSAGES[verdict.reason]
+    return verdict.explanation or MESSAGES[verdict.reason]
 
 
 def _first_used(list_: CheckInList, first: PastCheckIn) -> str:
