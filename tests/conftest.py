@@ -12,13 +12,20 @@ from tests.support.box import REPOSITORY, BoxProcess
 from tests.support.upstream import StubUpstream
 
 PRETIX_LEGACY = Path(os.environ.get("EDGEBOX_PRETIX_LEGACY") or REPOSITORY.parent / "shared" / "pretix-legacy")
+PRETIX_CURRENT = Path(os.environ.get("EDGEBOX_PRETIX_CURRENT") or REPOSITORY.parent / "shared" / "pretix-current")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip interop tests where the real server is not at hand, unless it has to be."""
-    if item.get_closest_marker("interop") is None or (PRETIX_LEGACY / "run.sh").exists():
+    marker = item.get_closest_marker("interop")
+    if marker is None:
         return
-    missing = f"no real pretix 3.5.0 at {PRETIX_LEGACY} (EDGEBOX_PRETIX_LEGACY names another directory)"
+    version, folder, variable = "3.5.0", PRETIX_LEGACY, "EDGEBOX_PRETIX_LEGACY"
+    if marker.args == ("current",):
+        version, folder, variable = "2026.8.0", PRETIX_CURRENT, "EDGEBOX_PRETIX_CURRENT"
+    if (folder / "run.sh").exists():
+        return
+    missing = f"no real pretix {version} at {folder} ({variable} names another directory)"
     if os.environ.get("EDGEBOX_REQUIRE_INTEROP") == "1":
         pytest.fail(f"{missing}, and EDGEBOX_REQUIRE_INTEROP=1 does not let these tests be skipped", pytrace=False)
     pytest.skip(missing)

@@ -320,9 +320,11 @@ class TestTests:
 
 class TestInterop:
     def place_pretix(self, copy: Copy) -> Path:
-        folder = copy.root.parent / "shared" / "pretix-legacy"
-        folder.mkdir(parents=True)
-        (folder / "run.sh").touch()
+        """Both of them; the old one's folder."""
+        for name in ("pretix-current", "pretix-legacy"):
+            folder = copy.root.parent / "shared" / name
+            folder.mkdir(parents=True)
+            (folder / "run.sh").touch()
         return folder
 
     def last_call(self, copy: Copy) -> str:
@@ -367,6 +369,15 @@ class TestInterop:
 
         assert copy.run("test", "--interop").returncode == 0
         assert self.last_call(copy) == "python -m pytest -n 2 --dist worksteal (must not skip)"
+
+    def test_ci_fails_where_one_of_the_two_is_missing(self, copy: Copy) -> None:
+        self.place_pretix(copy)
+        (copy.root.parent / "shared" / "pretix-current" / "run.sh").unlink()
+        run = copy.run("test", "--interop")
+
+        assert run.returncode == 1
+        assert "pretix-current" in run.stderr
+        assert copy.calls() == []
 
     def test_a_folder_that_was_named_must_hold_it(self, copy: Copy) -> None:
         self.place_pretix(copy)
