@@ -88,6 +88,7 @@ class People:
 
     def check_and_leave(self) -> None:
         for page, _url in self._pages:
+            page.goto("about:blank")  # to close a context while a page is on its way elsewhere can hang for ever
             page.context.close()
         strangers = {url for home, url in self._urls if not url.startswith((f"{home}/", "data:", "blob:"))}
         assert not strangers, f"requests left the box: {strangers}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from edgebox.store.staff import Role
 from tests.browser.conftest import People
 from tests.browser.venue import GATE_A, GATE_B, PASSWORDS, Venue, new_venue
 from tests.support.box import wait_until
+from tests.support.pretix import PretixStub, check_in_list
 from tests.support.upstream import always, json_answer
 
 WIDTHS = (360, 1024, 1920)
 SERIOUS = ("serious", "critical")
+WITHIN_MS = 30_000
 
 PAGES = [
     "",
@@ -104,6 +107,29 @@ def test_no_page_has_a_serious_issue_or_is_wider_than_the_screen(
     for width in (*WIDTHS[1:], WIDTHS[0]):
         page.set_viewport_size({"width": width, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_a_pretix_offers_has_no_serious_issue(looks: dict[str, Page], venue: Venue) -> None:
+    pretix = PretixStub()
+    pretix.now = datetime.now(UTC)  # the box may go by its clock, and so do log-ins
+    pretix.lists += [check_in_list(number, f"List {number} with quite a name of its own") for number in range(2, 9)]
+    try:
+        for look, page in looks.items():
+            page.goto(f"{venue.box.url}/lists")
+            if look == "light":
+                page.get_by_label("Address of pretix").fill(pretix.url)
+                page.get_by_label("Token").fill(pretix.init_token)
+                page.get_by_role("button", name="Connect", exact=True).click()
+            expect(page.get_by_role("heading", name="Lists that pretix offers")).to_be_visible(timeout=WITHIN_MS)
+            assert serious_issues(page, only_colours=look == "dark") == [], look
+            assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[0]
+        page.get_by_label("List 3 with").check()
+        page.get_by_role("button", name="Register the ticked lists").click()
+        card = page.locator("section").filter(has=page.get_by_role("heading", name="List 3 with"))
+        expect(card).to_be_visible(timeout=WITHIN_MS)
+        expect(card).to_contain_text("online", timeout=WITHIN_MS)
+    finally:
+        pretix.stop()
 
 
 def test_the_scan_page_has_no_serious_issue_whatever_it_shows(people: People, venue: Venue) -> None:

@@ -151,6 +151,7 @@ def test_a_check_in_of_a_paused_list_can_be_undone(lead: Page, venue: Venue) -> 
     expect(lead.locator(".story")).to_contain_text("Undone by Maria")
     lead.goto(f"{venue.box.url}/lists")
     lead.get_by_role("button", name="Sync again").click()
+    expect(lead.get_by_role("button", name="Pause the sync")).to_be_visible()
 
 
 def test_a_name_with_html_in_it_stays_text_everywhere(people: People, lead: Page, venue: Venue) -> None:
