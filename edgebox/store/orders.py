@@ -17,6 +17,7 @@ from edgebox.instants import to_text
 from edgebox.model import TicketData, ToldCheckIn, ToldOrder, ToldTicket
 from edgebox.store import names
 from edgebox.store.db import Connection
+from edgebox.store.folding import fold
 from edgebox.store.held import HeldBack, Kind, hold, pieces
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
@@ -311,7 +312,7 @@ def _missing(connection: Connection, source_id: int, order: ToldOrder, number: i
     rows = connection.execute(
         "SELECT id, position_id FROM ticket WHERE source_id = ? AND folded_code = ? AND order_code = ?"
         " AND position_id IS NOT NULL AND is_withdrawn = 0 AND told <= ?",
-        (source_id, order.code.casefold(), order.code, number),
+        (source_id, fold(order.code), order.code, number),
     ).fetchall()
     return (row["id"] for row in rows if row["position_id"] not in told)
 

@@ -6,10 +6,9 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from edgebox.model import Catalog, Event, Item, SourceKind, TicketData, Variatio
 from edgebox.store import Store
 from edgebox.store.db import DATABASE_NAME
 from edgebox.store.devices import NewDevice
-from edgebox.store.folding import fold
 from edgebox.store.lists import NewList
+from edgebox.store.rows import columns_of
 
 PATH = "/pretixdroid/api/bench/evening"
 AT = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
@@ -200,14 +199,9 @@ def _insert_tickets(connection: sqlite3.Connection, source_id: int, count: int) 
     ).fetchall()
     for kind, called, _ in aside:
         connection.execute(f"DROP {kind} {called}")
-    columns = [field.name for field in fields(TicketData)]
-    values = attrgetter(*columns)
-    columns += ["source_id", "told", "folded_name", "folded_secret", "folded_code"]
-    marks = ", ".join("?" * len(columns))
-    rows = (
-        (*values(data), source_id, 0, fold(data.attendee_name or ""), fold(data.secret), fold(data.order_code))
-        for data in map(ticket, range(count))
-    )
+    rows = ({**columns_of(ticket(number)), "source_id": source_id, "told": 0} for number in range(count))
+    columns = [*columns_of(ticket(0)), "source_id", "told"]
+    marks = ", ".join(f":{column}" for column in columns)
     connection.executemany(f"INSERT INTO ticket ({', '.join(columns)}) VALUES ({marks})", rows)
     connection.execute("INSERT INTO ticket_name (ticket_name) VALUES ('rebuild')")
     for _, _, sql in aside:
