@@ -15,14 +15,14 @@ from functools import partial
 
 from edgebox.instants import to_text
 from edgebox.model import TicketData, ToldCheckIn, ToldOrder, ToldTicket
-from edgebox.store import names
 from edgebox.store.db import Connection
 from edgebox.store.folding import fold
 from edgebox.store.held import HeldBack, Kind, hold, pieces
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
+from edgebox.store.presence import told_of
 from edgebox.store.readers import Readers
-from edgebox.store.rows import DATA_COLUMNS, columns_of, data_from
+from edgebox.store.rows import DATA_COLUMNS, add_tickets, change_ticket, data_from
 from edgebox.store.seen import Seen
 from edgebox.store.snapshots import Taken
 from edgebox.store.writer import Writer
@@ -54,7 +54,7 @@ class _Changes:
     tickets: list[tuple[_Known | None, ToldTicket]]
     missing: list[int]
     """Positions that their order no longer has."""
-    known_ids: list[int]
+    known_ids: frozenset[int]
 
     def __bool__(self) -> bool:
         return bool(self.tickets or self.missing)
@@ -176,10 +176,10 @@ class Orders:
     # --- a page -------------------------------------------------------------------------------------------------------
 
     def _compare(self, connection: Connection, source_id: int, orders: tuple[ToldOrder, ...], number: int) -> _Changes:
-        source_told = _source_told(connection, source_id)
+        source_told = told_of(connection, source_id)
         told = [ticket for order in orders for ticket in order.tickets]
         known = _known(connection, source_id, told)
-        changes = _Changes([], [], [have.id for have in known.values()])
+        changes = _Changes([], [], frozenset(have.id for have in known.values()))
         for ticket in told:
             have = known.get(ticket.data.position_id)
             if have is None:
@@ -194,8 +194,8 @@ class Orders:
                 changes.tickets.append((have, ticket))
         for order in orders:
             changes.missing += _missing(connection, source_id, order, number)
-        moved = {have.id for have in known.values()}
-        changes.missing = [ticket_id for ticket_id in changes.missing if ticket_id not in moved]
+        # What another order of the page has taken over is not missing.
+        changes.missing = [ticket_id for ticket_id in changes.missing if ticket_id not in changes.known_ids]
         return changes
 
     def _write(
@@ -208,7 +208,17 @@ class Orders:
         at: datetime | None,
     ) -> list[int]:
         changes = self._compare(connection, source_id, orders, number)
-        ids = [self._write_ticket(connection, source_id, have, told, number) for have, told in changes.tickets]
+        for have, told in changes.tickets:
+            _free_secret(connection, source_id, told.data, have)
+        new = [told for have, told in changes.tickets if have is None]
+        ids = add_tickets(connection, source_id, [told.data for told in new], number)
+        for ticket_id, told in zip(ids, new, strict=True):
+            _tell(connection, source_id, ticket_id, told, frozenset())
+        for have, told in changes.tickets:
+            if have is not None:
+                change_ticket(connection, have.id, have.folded_name, told.data, number)
+                _tell(connection, source_id, have.id, told, have.entries)
+                ids.append(have.id)
         self._withdraw(connection, source_id, changes.missing, number)
         if state is not None:
             connection.execute(
@@ -220,42 +230,6 @@ class Orders:
             self._lists.touch_source(source_id)
         return ids
 
-    def _write_ticket(
-        self, connection: Connection, source_id: int, have: _Known | None, told: ToldTicket, number: int
-    ) -> int:
-        columns = {**columns_of(told.data), "is_withdrawn": False, "told": number}
-        # A secret is one ticket's at a time: whoever had it before has another one by now, which a later page tells.
-        connection.execute(
-            "UPDATE ticket SET secret = char(0) || id, folded_secret = char(0) || id"
-            " WHERE source_id = ? AND secret = ? AND position_id IS NOT ? AND id IS NOT ?",
-            (source_id, told.data.secret, told.data.position_id, have.id if have else None),
-        )
-        if have is None:
-            columns["source_id"] = source_id
-            marks = ", ".join(f":{column}" for column in columns)
-            ticket_id = connection.execute(
-                f"INSERT INTO ticket ({', '.join(columns)}) VALUES ({marks})", columns
-            ).lastrowid
-            assert ticket_id is not None
-            names.add(connection, [(ticket_id, columns["folded_name"])])
-        else:
-            ticket_id = have.id
-            is_renamed = columns["folded_name"] != have.folded_name
-            if is_renamed:
-                names.remove(connection, [(ticket_id, have.folded_name)])
-            sets = ", ".join(f"{column} = :{column}" for column in columns)
-            connection.execute(f"UPDATE ticket SET {sets} WHERE id = :id", {**columns, "id": ticket_id})
-            if is_renamed:
-                names.add(connection, [(ticket_id, columns["folded_name"])])
-        entries = _entries(told.checkins)
-        if entries != (have.entries if have else frozenset()):
-            connection.execute("DELETE FROM told_checkin WHERE ticket_id = ?", (ticket_id,))
-            connection.executemany(
-                "INSERT INTO told_checkin (ticket_id, upstream_list, at, direction, source_id) VALUES (?, ?, ?, ?, ?)",
-                [(ticket_id, *entry, source_id) for entry in sorted(entries)],
-            )
-        return ticket_id
-
     def _withdraw(self, connection: Connection, source_id: int, ticket_ids: list[int], number: int) -> None:
         connection.executemany(
             "UPDATE ticket SET is_withdrawn = 1 WHERE id = ? AND told <= ?",
@@ -263,6 +237,26 @@ class Orders:
         )
         if ticket_ids:
             self._lists.touch_source(source_id)
+
+
+def _free_secret(connection: Connection, source_id: int, data: TicketData, have: _Known | None) -> None:
+    """A secret is one ticket's at a time: whoever had it before has another one by now, which a later page tells."""
+    connection.execute(
+        "UPDATE ticket SET secret = char(0) || id, folded_secret = char(0) || id"
+        " WHERE source_id = ? AND secret = ? AND position_id IS NOT ? AND id IS NOT ?",
+        (source_id, data.secret, data.position_id, have.id if have else None),
+    )
+
+
+def _tell(connection: Connection, source_id: int, ticket_id: int, told: ToldTicket, before: frozenset[_Entry]) -> None:
+    """Replace the ticket's check-ins by those that upstream tells."""
+    entries = _entries(told.checkins)
+    if entries != before:
+        connection.execute("DELETE FROM told_checkin WHERE ticket_id = ?", (ticket_id,))
+        connection.executemany(
+            "INSERT INTO told_checkin (ticket_id, upstream_list, at, direction, source_id) VALUES (?, ?, ?, ?, ?)",
+            [(ticket_id, *entry, source_id) for entry in sorted(entries)],
+        )
 
 
 def _known(connection: Connection, source_id: int, told: list[ToldTicket]) -> dict[int | None, _Known]:
@@ -326,7 +320,3 @@ def _entries(checkins: Iterable[ToldCheckIn]) -> frozenset[_Entry]:
 
 def _marks(values: Iterable[object]) -> str:
     return ", ".join("?" for _ in values)
-
-
-def _source_told(connection: Connection, source_id: int) -> int:
-    return int(connection.execute("SELECT told FROM source WHERE id = ?", (source_id,)).fetchone()[0])

@@ -88,16 +88,20 @@ def redeemed(list_: CheckInList) -> str:
     return INSIDE if list_.terms.allow_entry_after_exit else ENTERED
 
 
+def told_of(connection: Connection, source_id: int) -> int:
+    """The number of the request that last told all tickets of a source."""
+    return int(connection.execute("SELECT told FROM source WHERE id = ?", (source_id,)).fetchone()[0])
+
+
 def parameters(connection: Connection, list_: CheckInList, now: datetime | None = None) -> dict[str, object]:
     """What the statements need; `now` for a list that counts everybody out at some time of the day."""
     terms = list_.terms
     all_out = emptied(list_, now) if now else None
-    told = connection.execute("SELECT told FROM source WHERE id = ?", (list_.source.id,)).fetchone()[0]
     return {
         "source": list_.source.id,
         "list": list_.id,
         "upstream_list": list_.upstream_list,
-        "told": told,
+        "told": told_of(connection, list_.source.id),
         "all_out": to_text(all_out) if all_out else "",
         "list_items": json.dumps(sorted(terms.item_ids)) if terms and terms.item_ids is not None else None,
         "subevent": terms.subevent if terms else None,

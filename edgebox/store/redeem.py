@@ -27,14 +27,14 @@ from edgebox.model import (
     Verdict,
 )
 from edgebox.rules import decide, ticket_meant
-from edgebox.store import history, names
+from edgebox.store import history
 from edgebox.store.attempts import Attempt, Attempts
 from edgebox.store.connections import Connections
 from edgebox.store.db import Connection, Refused
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
 from edgebox.store.presence import is_redeemed
-from edgebox.store.rows import columns_of
+from edgebox.store.rows import add_tickets
 from edgebox.store.writer import Writer
 
 IMPLAUSIBLE = timedelta(days=1)
@@ -177,11 +177,7 @@ class Redeemer:
         data = self.verify(secret, keys) if keys else None
         if data is None:
             return None
-        columns = {**columns_of(data), "source_id": list_.source.id, "told": 0}
-        marks = ", ".join(f":{column}" for column in columns)
-        ticket_id = connection.execute(f"INSERT INTO ticket ({', '.join(columns)}) VALUES ({marks})", columns).lastrowid
-        assert ticket_id is not None
-        names.add(connection, [(ticket_id, columns["folded_name"])])
+        add_tickets(connection, list_.source.id, [data], told=0)
         return history.find(connection, list_, secret)
 
     def _gate_id(self, list_: CheckInList) -> int | None:

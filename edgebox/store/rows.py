@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from edgebox.instants import from_text, to_text
 from edgebox.model import Ticket, TicketData
-from edgebox.store.db import Row
+from edgebox.store import names
+from edgebox.store.db import Connection, Row
 from edgebox.store.folding import fold
 
 DATA_COLUMNS = (
@@ -67,6 +68,33 @@ def columns_of(data: TicketData) -> dict[str, Any]:
         "folded_secret": fold(data.secret),
         "folded_code": fold(data.order_code),
     }
+
+
+def add_tickets(connection: Connection, source_id: int, tickets: Sequence[TicketData], told: int) -> list[int]:
+    """Within a job: add tickets, in a few statements for all of them, and their names to the index; their ids."""
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ticket'").fetchone()
+    ids = [(last[0] if last else 0) + number for number in range(1, len(tickets) + 1)]
+    rows = [
+        {**columns_of(data), "id": ticket_id, "source_id": source_id, "told": told}
+        for ticket_id, data in zip(ids, tickets, strict=True)
+    ]
+    if rows:
+        marks = ", ".join(f":{column}" for column in rows[0])
+        connection.executemany(f"INSERT INTO ticket ({', '.join(rows[0])}) VALUES ({marks})", rows)
+        names.add(connection, [(row["id"], row["folded_name"]) for row in rows])
+    return ids
+
+
+def change_ticket(connection: Connection, ticket_id: int, folded_name: str, data: TicketData, told: int) -> None:
+    """Within a job: a ticket is told anew, and there (again); `folded_name` is what it was called."""
+    columns = {**columns_of(data), "is_withdrawn": False, "told": told}
+    is_renamed = columns["folded_name"] != folded_name
+    if is_renamed:
+        names.remove(connection, [(ticket_id, folded_name)])
+    sets = ", ".join(f"{column} = :{column}" for column in columns)
+    connection.execute(f"UPDATE ticket SET {sets} WHERE id = :id", {**columns, "id": ticket_id})
+    if is_renamed:
+        names.add(connection, [(ticket_id, columns["folded_name"])])
 
 
 def _write_more(data: TicketData) -> str | None:

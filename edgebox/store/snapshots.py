@@ -14,14 +14,13 @@ from functools import partial
 from typing import TypeVar
 
 from edgebox.model import CheckInList, TicketData, ToldTicket
-from edgebox.store import names
 from edgebox.store.db import Connection, Row
 from edgebox.store.held import HeldBack, Kind, hold, pieces
 from edgebox.store.lists import Lists, require_list
 from edgebox.store.numbers import Numbers
-from edgebox.store.presence import SETTLED_NOW
+from edgebox.store.presence import SETTLED_NOW, parameters, told_of
 from edgebox.store.readers import Readers
-from edgebox.store.rows import DATA_COLUMNS, columns_of, data_from
+from edgebox.store.rows import DATA_COLUMNS, add_tickets, change_ticket, data_from
 from edgebox.store.seen import Seen
 from edgebox.store.writer import Job, Writer
 
@@ -134,7 +133,7 @@ class Snapshot:
     def finish(self, at: datetime, duration_s: float) -> Taken:
         """The body was whole: withdraw what it no longer has, unless that is so much that staff must see it first."""
         with self._readers.reading() as connection:
-            if self._number < self._source_told(connection):
+            if self._number < told_of(connection, self._source_id):
                 return Taken(self._tickets, self._written, 0, 0, HeldBack.none(), is_stale=True)
             gone = hold(connection, self._source_id, Kind.TICKET, self._missing(connection), self._before.tickets)
             undone = hold(connection, self._source_id, Kind.CHECKIN, self._still_in(connection), self._before.checkins)
@@ -162,7 +161,7 @@ class Snapshot:
     def _add_slice(self, piece: list[ToldTicket]) -> None:
         self._tickets += len(piece)
         with self._readers.reading() as connection:
-            source_told = self._source_told(connection)
+            source_told = told_of(connection, self._source_id)
             known = self._known(connection, [told.data.secret for told in piece])
         changed: dict[str, ToldTicket] = {}
         for told in piece:
@@ -210,7 +209,7 @@ class Snapshot:
         What upstream takes away is not written here: such a ticket keeps its number until the end, or the box's own
         check-in would stop counting with it.
         """
-        source_told = self._source_told(connection)
+        source_told = told_of(connection, self._source_id)
         known = self._known(connection, list(changed))
         new, ids = [], []
         changed = {
@@ -224,7 +223,7 @@ class Snapshot:
                 ids.append(have.id)
                 takes_away = not told.is_redeemed and have.newest_settled > max(have.told, source_told)
                 self._update(connection, have, told.data, have.told if takes_away else self._number)
-        new_ids = self._insert(connection, [told.data for told in new])
+        new_ids = add_tickets(connection, self._source_id, [told.data for told in new], self._number)
         ids += new_ids
         id_of = {secret: have.id for secret, have in known.items()}
         id_of |= {told.data.secret: ticket_id for told, ticket_id in zip(new, new_ids, strict=True)}
@@ -236,32 +235,11 @@ class Snapshot:
         self._lists.touch(self._list.id)
         return ids
 
-    def _insert(self, connection: Connection, tickets: list[TicketData]) -> list[int]:
-        """Add tickets, in a few statements for all of them; their ids."""
-        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ticket'").fetchone()
-        ids = [(last[0] if last else 0) + number for number in range(1, len(tickets) + 1)]
-        rows = [
-            {**columns_of(data), "id": ticket_id, "source_id": self._source_id, "told": self._number}
-            for ticket_id, data in zip(ids, tickets, strict=True)
-        ]
-        if rows:
-            marks = ", ".join(f":{column}" for column in rows[0])
-            connection.executemany(f"INSERT INTO ticket ({', '.join(rows[0])}) VALUES ({marks})", rows)
-            names.add(connection, [(row["id"], row["folded_name"]) for row in rows])
-        return ids
-
     def _update(self, connection: Connection, have: _Known, data: TicketData, told: int) -> None:
         if have.data == data and not have.is_withdrawn:  # it came to be in, and nothing else
             connection.execute("UPDATE ticket SET told = ? WHERE id = ?", (told, have.id))
             return
-        columns = {**columns_of(data), "is_withdrawn": False, "told": told}
-        is_renamed = columns["folded_name"] != have.folded_name
-        if is_renamed:
-            names.remove(connection, [(have.id, have.folded_name)])
-        sets = ", ".join(f"{column} = :{column}" for column in columns)
-        connection.execute(f"UPDATE ticket SET {sets} WHERE id = :id", {**columns, "id": have.id})
-        if is_renamed:
-            names.add(connection, [(have.id, columns["folded_name"])])
+        change_ticket(connection, have.id, have.folded_name, data, told)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -277,8 +255,8 @@ class Snapshot:
         """Tickets that upstream does not count as in any more and the box still does (staff may have decided since)."""
         if not self._undone:
             return set()
-        parameters = {"source": self._source_id, "list": self._list.id, "told": self._source_told(connection)}
-        return {row[0] for row in connection.execute(SETTLED_NOW, parameters)}.intersection(self._undone)
+        settled = connection.execute(SETTLED_NOW, parameters(connection, self._list))
+        return {row[0] for row in settled}.intersection(self._undone)
 
     def _withdraw(self, connection: Connection, ticket_ids: list[int]) -> None:
         # Its number stays until the snapshot is complete, or the box's own check-in would stop counting with it.
@@ -307,7 +285,7 @@ class Snapshot:
             " WHERE list_id = ? AND direction = 'entry' AND settled_number > ? AND settled_number <= ?"
             " AND settled_number > ticket.told AND (is_withdrawn OR EXISTS (SELECT 1 FROM held"
             "  WHERE held.source_id = ticket.source_id AND held.ticket_id = ticket.id))",
-            (self._list.id, self._source_told(connection), self._number),
+            (self._list.id, told_of(connection, self._source_id), self._number),
         )
         self._numbers.keep(connection)
         if has_undone:
@@ -323,9 +301,6 @@ class Snapshot:
 
         return self._writer.write_slice(checked)
 
-    def _source_told(self, connection: Connection) -> int:
-        return int(connection.execute("SELECT told FROM source WHERE id = ?", (self._source_id,)).fetchone()[0])
-
 
 def _known(row: Row) -> _Known:
     return _Known(
@@ -340,11 +315,8 @@ def _known(row: Row) -> _Known:
 
 
 def _count(connection: Connection, list_: CheckInList) -> _Before:
-    tickets, told = connection.execute(
-        "SELECT (SELECT count(*) FROM ticket WHERE source_id = source.id AND is_withdrawn = 0), told"
-        " FROM source WHERE id = ?",
-        (list_.source.id,),
-    ).fetchone()
-    parameters = {"source": list_.source.id, "list": list_.id, "told": told}
-    checkins = connection.execute(f"SELECT count(*) FROM ({SETTLED_NOW})", parameters).fetchone()[0]
-    return _Before(tickets, checkins)
+    tickets = connection.execute(
+        "SELECT count(*) FROM ticket WHERE source_id = ? AND is_withdrawn = 0", (list_.source.id,)
+    ).fetchone()[0]
+    settled = connection.execute(f"SELECT count(*) FROM ({SETTLED_NOW})", parameters(connection, list_))
+    return _Before(tickets, settled.fetchone()[0])
