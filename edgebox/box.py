@@ -24,8 +24,8 @@ from edgebox.desk import Desk
 from edgebox.lan import base_url
 from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
 from edgebox.ops.health import Health, look
+from edgebox.registering import MAX_KEY_LENGTH, Offer, Registrar, checked_name
 from edgebox.registering import ActionError as ActionError  # what the actions here raise
-from edgebox.registering import Offer, Registrar, checked_name
 from edgebox.store import Store, StoreError
 from edgebox.store.attempts import Sighting
 from edgebox.store.devices import NewDevice, Tally, foreign_repeats, tallies
@@ -49,7 +49,6 @@ KEY_LENGTH = 32
 MIN_KEY_LENGTH = 6
 EVENING = timedelta(hours=8)
 """How far back the chart of check-ins goes."""
-MAX_KEY_LENGTH = 190
 
 
 def _note_unreached(error: UpstreamError) -> None:

@@ -143,7 +143,7 @@ class Desk:
 
     def _list_for(self, ticket: Ticket) -> CheckInList | None:
         """Where several lists share the event's tickets: the first one that this ticket is on."""
-        lists = (list_ for list_ in self._store.lists.all() if list_.source.id == ticket.source_id)
+        lists = self._store.lists.of_source(ticket.source_id)
         return next((list_ for list_ in lists if list_.is_for(ticket.data)), None)
 
 

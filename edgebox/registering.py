@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from edgebox.clock import Clock
@@ -31,7 +31,7 @@ from edgebox.upstream.pretixdroid import PretixdroidUpstream, parse_address
 log = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 100
-MAX_KEY_LENGTH = 200
+MAX_KEY_LENGTH = 190
 
 
 class ActionError(Exception):
@@ -170,13 +170,12 @@ class Registrar:
         connections = self._store.connections.all() if connection_id is None else (self.connection(connection_id),)
         if not connections:
             raise ActionError("the box is not connected to a pretix yet: edgebox connect URL TOKEN")
-        lists = self._store.lists.all()
-        registered = {(each.source.connection_id, each.event, each.upstream_list): each.id for each in lists}
-        return [
-            Offer(connection, each, registered.get((connection.id, each.event, each.list_id)))
+        found = [
+            Offer(connection, each, None)
             for connection in connections
             for each in offered(self._connector.pretix(connection))
         ]
+        return as_registered(found, self._store.lists.all())
 
     def add_offered(
         self, event: str, upstream_list: int, *, connection_id: int | None, name: str | None
@@ -247,6 +246,15 @@ class Registrar:
                     f"this is the check-in list that the box has as list {have.id} ({have.name}); nothing was added: "
                     "to limit a scanner to some items, use edgebox devices add --items; --separate adds it all the same"
                 )
+
+
+def as_registered(offers: Iterable[Offer], lists: Iterable[CheckInList]) -> list[Offer]:
+    """The offers, each with the list of the box that it is registered as by now."""
+    here = {(each.source.connection_id, each.event, each.upstream_list): each.id for each in lists}
+    return [
+        replace(offer, list_id=here.get((offer.connection.id, offer.offered.event, offer.offered.list_id)))
+        for offer in offers
+    ]
 
 
 def checked_name(what: str, name: str) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.pretix.current import PRETIX_CURRENT
 from tests.support.box import REPOSITORY, BoxProcess
 from tests.support.upstream import StubUpstream
 
 PRETIX_LEGACY = Path(os.environ.get("EDGEBOX_PRETIX_LEGACY") or REPOSITORY.parent / "shared" / "pretix-legacy")
-PRETIX_CURRENT = Path(os.environ.get("EDGEBOX_PRETIX_CURRENT") or REPOSITORY.parent / "shared" / "pretix-current")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -75,6 +75,10 @@ class Lists:
     def all(self) -> tuple[CheckInList, ...]:
         return tuple(self._by_id.values())
 
+    def of_source(self, source_id: int) -> list[CheckInList]:
+        """Those that share a source: lists of one event."""
+        return [list_ for list_ in self.all() if list_.source.id == source_id]
+
     def get(self, list_id: int) -> CheckInList | None:
         """The list, or None when it is unknown or removed."""
         return self._by_id.get(list_id)
@@ -203,9 +207,8 @@ class Lists:
 
     def is_fresh(self, source_id: int, at: datetime) -> None:
         """Upstream was asked, and what the box holds of a source is what there is; only remembered, not written."""
-        for list_ in self.all():
-            if list_.source.id == source_id:
-                self._by_id[list_.id] = replace(list_, source=replace(list_.source, last_pull=at))
+        for list_ in self.of_source(source_id):
+            self._by_id[list_.id] = replace(list_, source=replace(list_.source, last_pull=at))
 
     def version_of(self, list_id: int) -> int:
         """Rises whenever anything that a scanner can see of the list has changed: for whoever caches it."""
@@ -221,9 +224,8 @@ class Lists:
 
     def touch_source(self, source_id: int) -> None:
         """As `touch`, for every list of a source."""
-        for list_ in self.all():
-            if list_.source.id == source_id:
-                self.touch(list_.id)
+        for list_ in self.of_source(source_id):
+            self.touch(list_.id)
 
     def have_changed(self) -> None:
         """In the writer: every list's version rises."""

@@ -151,7 +151,7 @@ class Follower:
         return self._clock.now().astimezone(zone_of(lists[0].catalog if lists else None))
 
     def _lists(self) -> list[CheckInList]:
-        return [list_ for list_ in self._store.lists.all() if list_.source.id == self._source_id]
+        return self._store.lists.of_source(self._source_id)
 
     def _source_told(self) -> int:
         return max((list_.source.told for list_ in self._lists()), default=0)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 from flask import Blueprint, flash, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from edgebox.box import ActionError, Box
-from edgebox.registering import Offer
+from edgebox.registering import Offer, as_registered
 from edgebox.web.errands import Errands, Outcome
 from edgebox.web.fields import ID
 from edgebox.web.people import Person, for_lead, me
+
+FAILED = _l("The box failed over this; please look what has been done.")
 
 
 class Offers:
@@ -32,12 +30,8 @@ class Offers:
     def now(self, box: Box) -> list[Offer]:
         """The same as it stands after what was registered and removed since."""
         connected = {connection.id for connection in box.store.connections.all()}
-        here = {(each.source.connection_id, each.event, each.upstream_list): each.id for each in box.store.lists.all()}
-        return [
-            replace(offer, list_id=here.get((offer.connection.id, offer.offered.event, offer.offered.list_id)))
-            for offer in self.found or ()
-            if offer.connection.id in connected
-        ]
+        offers = (offer for offer in self.found or () if offer.connection.id in connected)
+        return as_registered(offers, box.store.lists.all())
 
 
 def register(web: Blueprint, box: Box, errands: Errands, offers: Offers) -> None:
@@ -56,7 +50,7 @@ def register(web: Blueprint, box: Box, errands: Errands, offers: Offers) -> None
             offers.keep(box.offers())
             return Outcome("success", _l("The box is connected. Now choose the lists."))
 
-        _start(errands, _l("Asking pretix …"), work)
+        errands.start(_l("Asking pretix …"), work, FAILED)
         return redirect(url_for("web.lists"))
 
     @web.post("/connections/offers")
@@ -66,7 +60,7 @@ def register(web: Blueprint, box: Box, errands: Errands, offers: Offers) -> None
             offers.keep(box.offers())
             return Outcome("success", _l("These are the lists that pretix offers."))
 
-        _start(errands, _l("Asking pretix …"), work)
+        errands.start(_l("Asking pretix …"), work, FAILED)
         return redirect(url_for("web.lists"))
 
     @web.post("/connections/lists")
@@ -76,7 +70,7 @@ def register(web: Blueprint, box: Box, errands: Errands, offers: Offers) -> None
         wanted = [offer for offer in offers.now(box) if key_of(offer) in chosen]
         if not wanted:
             raise ActionError(_("Please tick at least one list; nothing was added."))
-        _start(errands, _l("Registering the lists …"), lambda: _add_all(box, wanted, person, offers))
+        errands.start(_l("Registering the lists …"), lambda: _add_all(box, wanted, person, offers), FAILED)
         return redirect(url_for("web.lists"))
 
     @web.post(f"/connections/<{ID}:connection_id>/remove")
@@ -100,9 +94,3 @@ def _add_all(box: Box, wanted: list[Offer], person: Person, offers: Offers) -> O
     offers.found = None
     names = ", ".join(offer.offered.name for offer in wanted)
     return Outcome("success", _l("%(name)s was added; its tickets are being fetched.", name=names))
-
-
-def _start(errands: Errands, what: LazyString, work: Callable[[], Outcome]) -> None:
-    failed = _l("The box failed over this; please look what has been done.")
-    if not errands.start(what, work, failed):
-        raise ActionError(_("The box is still asking a ticket server; nothing else was done. Please try again."))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from flask_babel import gettext as _
 from flask_babel.speaklater import LazyString
 
 from edgebox.box import ActionError
@@ -51,17 +52,18 @@ class Errands:
             return None
         return errand
 
-    def start(self, what: str | LazyString, work: Callable[[], Outcome], gone_wrong: str | LazyString) -> bool:
-        """Run `work`; False, and nothing is done, while another one goes on.
+    def start(self, what: str | LazyString, work: Callable[[], Outcome], gone_wrong: str | LazyString) -> None:
+        """Run `work`. Raises ActionError while another one goes on.
 
         An error that a person can meet becomes the outcome; `gone_wrong` is said of a fault of the box itself.
         """
         with self._lock:
             if self._errand is not None and self._errand.outcome is None:
-                return False
+                raise ActionError(
+                    _("The box is still asking a ticket server; nothing else was done. Please try again.")
+                )
             errand = self._errand = Errand(what)
         threading.Thread(target=self._run, args=(errand, work, gone_wrong), name="errand", daemon=True).start()
-        return True
 
     def _run(self, errand: Errand, work: Callable[[], Outcome], gone_wrong: str | LazyString) -> None:
         try:

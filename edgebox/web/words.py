@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime, timedelta, tzinfo
 
 from flask import Flask
 from flask_babel import format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from edgebox import rules
 from edgebox.box import Box
 from edgebox.instants import from_text
 from edgebox.model import CheckInList
@@ -165,13 +165,9 @@ def attention_count(box: Box) -> int:
     return sum(status.conflicts + bool(status.held) for status in box.status())
 
 
-def zone_of(list_: CheckInList | None) -> ZoneInfo:
+def zone_of(list_: CheckInList | None) -> tzinfo:
     """The event's time zone; UTC where nobody knows it."""
-    name = list_.catalog.event.timezone if list_ is not None and list_.catalog else "UTC"
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+    return rules.zone_of(list_.catalog if list_ is not None else None)
 
 
 def zone_name(list_: CheckInList | None, now: datetime) -> str:

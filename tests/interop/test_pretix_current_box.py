@@ -32,11 +32,6 @@ ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CurrentPretix]:
     """One for all of these tests: each takes tickets of its own."""
-    if not (PRETIX_CURRENT / "run.sh").exists():
-        missing = f"no real pretix 2026.8.0 at {PRETIX_CURRENT} (EDGEBOX_PRETIX_CURRENT names another directory)"
-        if os.environ.get("EDGEBOX_REQUIRE_INTEROP") == "1":
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(missing)
     server = CurrentPretix(PRETIX_CURRENT, tmp_path_factory.mktemp("current") / "data")
     try:
         yield server.start()

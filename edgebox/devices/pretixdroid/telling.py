@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edgebox.model import Catalog, CheckInList, PastCheckIn, Question, Reason, Redeemed, Ticket, TicketData, Verdict
+from edgebox.rules import in_zone, zone_of
 from edgebox.store.tickets import Count, Counts
 
 ASKABLE = frozenset("NSTBCMDHW")
@@ -233,12 +233,7 @@ def _first_used(list_: CheckInList, first: PastCheckIn) -> str:
     """When and at which device, in the event's time zone."""
     if first.at is None:
         return "This ticket was used already; the ticket server does not tell when or where."
-    zone_name = list_.catalog.event.timezone if list_.catalog else "UTC"
-    try:
-        at = first.at.astimezone(ZoneInfo(zone_name))
-    except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError):
-        # No such zone (ZoneInfo opens a file of that name), or a phone's date at the edge of the calendar.
-        at, zone_name = first.at, "UTC"
+    at = in_zone(first.at, zone_of(list_.catalog))
     when = at.replace(tzinfo=None).isoformat(" ", "seconds")
     where = f" at {first.device_name}" if first.device_name else ""
-    return f"This ticket was used already, first on {when} ({zone_name}){where}."
+    return f"This ticket was used already, first on {when} ({at.tzinfo}){where}."
