@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebox.store.db import Connection, StoreError, connect
@@ -40,10 +40,15 @@ class Log:
     """A write-ahead log: `salts` are others whenever it has begun anew; how much of the file is in use."""
 
     salts: bytes
-    size_bytes: int
+    frame_bytes: int
+    frames: int
+
+    @property
+    def size_bytes(self) -> int:
+        return self.frames * self.frame_bytes
 
 
-NO_LOG = Log(b"", 0)
+NO_LOG = Log(b"", 0, 0)
 
 
 class Checkpoints:
@@ -59,7 +64,7 @@ class Checkpoints:
         self._has_room = threading.Event()
         self._has_room.set()
         self._copied = NO_LOG
-        """The log as it was when it was last copied."""
+        """The log, with as many frames as are known to be copied."""
         self._has_failed = False
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
@@ -95,11 +100,8 @@ class Checkpoints:
     def _run(self) -> None:
         while not self._is_closing.is_set():
             is_idle = not self._has_new.wait(IDLE_AFTER_S)
-            if is_idle:
-                self._look(IDLE_BYTES)
-                self._has_new.wait()
             self._has_new.clear()
-            self._look(GROWN_BYTES)
+            self._look(IDLE_BYTES if is_idle else GROWN_BYTES)
             self._is_closing.wait(AFTER_FAILURE_S if self._has_failed else LOOK_EVERY_S)
 
     def _look(self, enough_bytes: int) -> None:
@@ -111,8 +113,9 @@ class Checkpoints:
                 return
             self._has_room.clear()
             with closing(connect(self._path)) as connection:
-                _copy(connection)
-            self._copied = found
+                frames = _copy(connection)
+            if frames is not None:
+                self._copied = replace(found, frames=frames)
             self._has_failed = False
             # The writer has to help only where it went on writing meanwhile; sooner where no scan waits for it.
             may_help = found.size_bytes >= LONG_BYTES or self._is_quiet()
@@ -128,9 +131,11 @@ class Checkpoints:
         self._has_failed = True
 
 
-def _copy(connection: Connection) -> None:
+def _copy(connection: Connection) -> int | None:
+    """Copy what no reader keeps from it. How many frames of the log are copied now; None where another is copying."""
     # PASSIVE waits for nobody, neither for the writer nor for readers, and nobody waits for it.
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    is_busy, _, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return None if is_busy else copied
 
 
 def look_at(wal: Path) -> Log:
@@ -153,6 +158,6 @@ def look_at(wal: Path) -> Log:
                 low = middle + 1
             else:
                 high = middle
-        return Log(salts, low * frame_bytes)
+        return Log(salts, frame_bytes, low)
     finally:
         os.close(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,12 @@ def in_use(desk: Desk) -> int:
 
 
 def copied(desk: Desk) -> list[str]:
-    """What the database has without its log."""
-    with sqlite3.connect(f"file:{desk.path}?immutable=1", uri=True) as connection:
-        return [row[0] for row in connection.execute("SELECT text FROM note ORDER BY rowid")]
+    """What the database has without its log; nothing while it is being copied and can be half of this and of that."""
+    with closing(sqlite3.connect(f"file:{desk.path}?immutable=1", uri=True)) as connection:
+        try:
+            return [row[0] for row in connection.execute("SELECT text FROM note ORDER BY rowid")]
+        except sqlite3.DatabaseError:
+            return []
 
 
 def test_a_commit_leaves_the_database_as_it_is(desk: Desk) -> None:
@@ -143,6 +147,30 @@ def test_where_copying_fails_no_scan_does_and_it_is_said_once(
 
 
 @pytest.mark.usefixtures("eager")
+def test_what_a_reader_kept_from_being_copied_is_copied_once_it_is_gone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Semaphore(0)
+    works = checkpoints._copy
+
+    def counted(connection: Connection) -> int | None:
+        frames = works(connection)
+        looked.release()
+        return frames
+
+    monkeypatch.setattr(checkpoints, "_copy", counted)
+    desk.write_now(desk.note("seen by a reader"))
+    desk.reader.execute("BEGIN")
+    assert desk.notes == ["seen by a reader"]
+    desk.write_now(desk.note("too new for it"))
+    for _ in range(3):
+        assert looked.acquire(timeout=DEADLINE_S), "it goes on trying, though nobody writes"
+    assert "too new for it" not in copied(desk)
+    desk.reader.execute("COMMIT")
+    wait_until(lambda: copied(desk) == ["seen by a reader", "too new for it"])
+
+
+@pytest.mark.usefixtures("eager")
 def test_on_a_full_disk_it_is_tried_again_until_there_is_room(desk: Desk) -> None:
     desk.write_now(desk.note("before"))
     with full_disk():
@@ -159,10 +187,10 @@ def test_while_the_log_is_copied_a_pull_waits_and_scans_do_not(desk: Desk, monke
     copies, goes_on = threading.Event(), threading.Event()
     works = checkpoints._copy
 
-    def held(connection: Connection) -> None:
+    def held(connection: Connection) -> int | None:
         copies.set()
         assert goes_on.wait(DEADLINE_S)
-        works(connection)
+        return works(connection)
 
     monkeypatch.setattr(checkpoints, "_copy", held)
     number = 0
