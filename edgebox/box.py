@@ -6,10 +6,8 @@ Errors that a person can meet are StoreError, UpstreamError and ActionError; eac
 from __future__ import annotations
 
 import logging
-import secrets
-import string
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,11 +22,12 @@ from edgebox.desk import Desk
 from edgebox.lan import base_url
 from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
 from edgebox.ops.health import Health, look
-from edgebox.registering import MAX_KEY_LENGTH, Offer, Registrar, checked_name
 from edgebox.registering import ActionError as ActionError  # what the actions here raise
+from edgebox.registering import Offer, Registrar
+from edgebox.scanners import Scanners
 from edgebox.store import Store, StoreError
 from edgebox.store.attempts import Sighting
-from edgebox.store.devices import NewDevice, Tally, foreign_repeats, tallies
+from edgebox.store.choosing import choose
 from edgebox.store.held import HeldBack, HeldTicket
 from edgebox.store.journal import Conflict
 from edgebox.store.presence import emptied
@@ -43,10 +42,6 @@ from edgebox.upstream.transport import Http
 
 log = logging.getLogger(__name__)
 
-KEY_CHARACTERS = string.digits + string.ascii_letters
-"""The scanner app does not URL-encode its key."""
-KEY_LENGTH = 32
-MIN_KEY_LENGTH = 6
 EVENING = timedelta(hours=8)
 """How far back the chart of check-ins goes."""
 
@@ -63,6 +58,9 @@ class ListStatus:
     link: LinkReport
     tickets: int
     checkins: int
+    """Tickets that have entered."""
+    inside: int
+    """Those of them that have not left since."""
     pending: int
     oldest_pending_at: datetime | None
     conflicts: int
@@ -94,17 +92,6 @@ class ItemCount:
     count: Count
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceReport:
-    """A device with what it has done."""
-
-    device: Device
-    checkins: int
-    refusals: int
-    foreign_repeats: int
-    """Entries that it re-sends for ever although this box does not know the ticket."""
-
-
 class Box:
     """Everything behind the interfaces. The caller holds the data directory's lock and ends it with `close()`."""
 
@@ -117,7 +104,7 @@ class Box:
             attempts_max_count=config.attempts_max_count,
             now=self.clock.now,
         )
-        last = self.store.journal.last_recorded_at()
+        last = self.store.stamps.last_recorded_at()
         if last is not None:
             self.clock.note_recorded(last)
         self._http = Http(self.clock, config.connect_timeout_s, config.read_timeout_s)
@@ -125,9 +112,11 @@ class Box:
         self._registrar = Registrar(self.store, self.clock, self._connector)
         self.store.redeemer.verify = verify
         self.store.redeemer.accepts_test_mode = config.accept_test_mode
+        self.store.redeemer.grace = timedelta(seconds=config.rescan_grace_s)
         self.sync = Sync(self.store, self.clock, config, self._connector.upstream_of)
         self.desk = Desk(self.store, self.sync, self.clock)
         self.meter = ActivityMeter()
+        self.scanners = Scanners(self.store, self.clock, self.meter)
         self._started_s = time.monotonic()
         self._counts: dict[int, tuple[tuple[int, datetime | None], Counts]] = {}
         self.listens_on: tuple[str, int] | None = None
@@ -141,9 +130,12 @@ class Box:
 
     # --- what devices do ----------------------------------------------------------------------------------------------
 
-    def redeem(self, device: Device, list_: CheckInList, request: RedeemRequest) -> Redeemed:
+    def redeem(
+        self, device: Device, list_: CheckInList, request: RedeemRequest, *, ambiguity: str | None = None
+    ) -> Redeemed:
         """Decide and record; durable when it returns. Raises Busy, NotWritable, Refused (the list is gone)."""
-        scan = Scan(list_.id, device, request, self.clock.stamp(), is_offline=not self.sync.is_online(list_.id))
+        is_offline = not self.sync.is_online(list_.id)
+        scan = Scan(list_.id, device, request, self.clock.stamp(), is_offline, ambiguity=ambiguity)
         self.meter.scanned(device.name)
         redeemed = self.store.redeemer.redeem(scan)
         if redeemed.verdict.reason is Reason.UNKNOWN_TICKET and redeemed.ticket is None:
@@ -151,6 +143,13 @@ class Box:
         elif redeemed.verdict.is_ok and not redeemed.verdict.is_repeat:
             self.sync.recorded(list_.id)
         return redeemed
+
+    def redeem_on_one_of(
+        self, device: Device, lists: Sequence[CheckInList], request: RedeemRequest
+    ) -> tuple[CheckInList, Redeemed]:
+        """The same for a device that has chosen lists of several events: the ticket decides which one it is."""
+        list_, ambiguity = choose(self.store.reading(), lists, request.secret, self.store.redeemer.verify)
+        return list_, self.redeem(device, list_, request, ambiguity=ambiguity)
 
     def saw(self, device: Device, user_agent: str | None) -> None:
         """A device asked for something. Cheap enough for every request."""
@@ -271,58 +270,6 @@ class Box:
         lists = (self.get_list(list_id),) if list_id is not None else self.store.lists.all()
         return [self.sync.now(list_.id, report) for list_ in lists]
 
-    # --- devices ------------------------------------------------------------------------------------------------------
-
-    def add_device(
-        self,
-        name: str,
-        list_id: int,
-        *,
-        key: str | None = None,
-        item_ids: frozenset[int] | None = None,
-        allow_search: bool = True,
-        show_info: bool = True,
-    ) -> Device:
-        """Add a scanner to a list; without `key` it gets a random one. Raises ActionError, Refused."""
-        self.get_list(list_id)
-        name = checked_name("device", name)
-        if key is not None and (not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH or set(key) - set(KEY_CHARACTERS)):
-            raise ActionError(
-                f"a device's key has {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} digits and letters (a-z, A-Z), nothing else; "
-                "nothing was added: leave it out to get a random one"
-            )
-        new = NewDevice(
-            name=name,
-            key=key or "".join(secrets.choice(KEY_CHARACTERS) for _ in range(KEY_LENGTH)),
-            list_ids=(list_id,),
-            item_ids=item_ids,
-            allow_search=allow_search,
-            show_info=show_info,
-        )
-        return self.store.devices.add(new, self.clock.now())
-
-    def device_reports(self) -> list[DeviceReport]:
-        """Every device, revoked ones too, with what it has done."""
-        connection = self.store.reading()
-        counted, foreign = tallies(connection), foreign_repeats(connection)
-        return [
-            DeviceReport(
-                device,
-                counted.get(device.id, Tally()).checkins,
-                counted.get(device.id, Tally()).refusals,
-                foreign.get(device.id, 0),
-            )
-            for device in self.store.devices.all()
-        ]
-
-    def revoke_device(self, name: str) -> Device:
-        """End a device's access. Raises Refused for an unknown one."""
-        device = self.store.devices.named(name)
-        self.store.devices.revoke(device.id, self.clock.now())
-        self.meter.forget(device.name)
-        log.info("device %d was revoked", device.id)
-        return device
-
     def base_url(self) -> str:
         """Where scanners reach this box, as QR codes carry it: no slash at the end."""
         host, port = self.listens_on or (self.config.host, self.config.port)
@@ -411,6 +358,7 @@ class Box:
             link=self.sync.report(list_.id),
             tickets=counts.all.total,
             checkins=counts.all.checkins,
+            inside=counts.all.inside,
             pending=backlog.pending,
             oldest_pending_at=backlog.oldest_pending_at,
             conflicts=backlog.conflicts,

@@ -198,6 +198,12 @@ class Config:
     report_refusals: bool = _setting(
         True, Flag(), "whether today's pretix is told of attempts that the box refused (after all check-ins)"
     )
+    rescan_grace_s: float = _setting(
+        0.0,
+        Number(0, 600),
+        "seconds within which the same scan of the same device is let in again, in case the answer was lost; "
+        "so is a copy of the ticket that comes next",
+    )
     attempts_max_age_days: float = _setting(
         30.0, Number(1, 36500), "days for which refused and repeated attempts are kept"
     )

@@ -7,11 +7,13 @@ from itertools import islice
 
 from edgebox.clock import Clock
 from edgebox.model import CheckIn, CheckInList, PastCheckIn, Redeemed, RedeemRequest, Ticket
+from edgebox.rules import is_inside
 from edgebox.store import Refused, Store
 from edgebox.store.attempts import MAX_SECRET_CHARS
 from edgebox.store.journal import Cancellation
 from edgebox.store.log import LogEntry, entries
 from edgebox.store.notes import Note
+from edgebox.store.presence import emptied
 from edgebox.store.redeem import Scan
 from edgebox.sync import Sync
 
@@ -36,6 +38,7 @@ class Story:
     check_in_list: CheckInList
     item_name: str
     history: tuple[PastCheckIn, ...]
+    is_inside: bool
     checkins: list[CheckIn]
     undoable: frozenset[int]
     """Check-ins that `Desk.undo` would undo right now."""
@@ -88,6 +91,7 @@ class Desk:
             check_in_list=list_,
             item_name=_item_name(list_, ticket),
             history=history,
+            is_inside=is_inside(history, emptied(list_, self._clock.now())),
             checkins=checkins,
             undoable=frozenset(checkin.id for checkin in checkins if self._store.journal.is_undoable(checkin)),
             cancellations=self._store.journal.cancellations(ticket_id),

@@ -26,8 +26,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 
 LOG_COLUMNS = (
-    "at", "last_at", "count", "list", "list_name", "device", "secret", "order", "name", "verdict", "forced", "repeated",
-    "undone",
+    "at", "last_at", "count", "list", "list_name", "device", "secret", "order", "name", "direction", "verdict",
+    "forced", "repeated", "undone",
 )  # fmt: skip
 
 SYNC_COLUMNS = ("at", "last_at", "count", "list", "what", "ok", "duration_s", "outcome")
@@ -82,6 +82,7 @@ def log_row(entry: LogEntry) -> dict[str, Any]:
         "secret": entry.secret,
         "order": entry.order_code,
         "name": entry.attendee_name,
+        "direction": entry.direction.value,
         "verdict": entry.verdict,
         "forced": entry.is_forced,
         "repeated": entry.is_repeat,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.pretix.current import PRETIX_CURRENT
 from tests.support.box import REPOSITORY, BoxProcess
+from tests.support.pretix import PretixStub
 from tests.support.upstream import StubUpstream
 
 PRETIX_LEGACY = Path(os.environ.get("EDGEBOX_PRETIX_LEGACY") or REPOSITORY.parent / "shared" / "pretix-legacy")
@@ -51,3 +52,14 @@ def stub() -> Iterator[StubUpstream]:
     finally:
         server.stop()
     assert not server.errors, f"the stub itself went wrong: {server.errors}"
+
+
+@pytest.fixture
+def pretix() -> Iterator[PretixStub]:
+    """A scripted pretix of today, listening."""
+    stub = PretixStub()
+    try:
+        yield stub
+    finally:
+        stub.stop()
+    assert not stub.errors, f"the stub itself went wrong: {stub.errors}"

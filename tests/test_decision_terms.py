@@ -111,8 +111,8 @@ def test_row_2_another_date_of_the_series(of_list: int | None, of_ticket: int | 
 
 @pytest.mark.parametrize("is_forced", [False, True])
 def test_of_several_addons_nobody_can_say_which(is_forced: bool) -> None:
-    facts = some_facts(a_ticket(is_blocked=True), is_ambiguous=True, item_is_for_device=False, is_forced=is_forced)
-    assert decide(facts).reason is Reason.AMBIGUOUS
+    facts = some_facts(a_ticket(is_blocked=True), ambiguity="Two.", item_is_for_device=False, is_forced=is_forced)
+    assert decide(facts) == Verdict(Reason.AMBIGUOUS, explanation="Two.")
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ ROWS: tuple[tuple[Reason, dict[str, Any]], ...] = (
     (Reason.TEST_MODE, {"told": {"is_test": True}, "accepts_test_mode": False}),
     (Reason.UNKNOWN_TICKET, {"told": {"is_cancelled": True}}),
     (Reason.UNKNOWN_TICKET, {"terms": {"subevent": 1}}),
-    (Reason.AMBIGUOUS, {"is_ambiguous": True}),
+    (Reason.AMBIGUOUS, {"ambiguity": "Which one?"}),
     (Reason.PRODUCT, {"item_is_for_device": False}),
     (Reason.WITHDRAWN, {"told": {"is_withdrawn": True}}),
     (Reason.CANCELED, {"told": {"is_closed": True}}),

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from edgebox.devices.pretixdroid.telling import TICKET_KEYS, ItemNames
-from edgebox.model import Question
+from edgebox.devices.naming import ItemNames
+from edgebox.devices.pretixdroid.telling import TICKET_KEYS
+from edgebox.model import Direction, Question
+from edgebox.store.choosing import choose
 from edgebox.store.db import Connection
+from edgebox.store.tickets import Counts
 from tests.store.venue import (
     DEADLINE_S,
     LET_IN,
@@ -54,7 +57,7 @@ def statements(venue: Venue, action: Callable[[], object]) -> list[str]:
 
 def of_tables(seen: list[str]) -> list[str]:
     """Without what only begins and ends transactions."""
-    return [each for each in seen if re.match(r"(SELECT|INSERT|UPDATE|DELETE)\b", each)]
+    return [each for each in seen if re.match(r"(WITH|SELECT|INSERT|UPDATE|DELETE)\b", each)]
 
 
 def search(venue: Venue, query: str) -> None:
@@ -65,6 +68,12 @@ def download(venue: Venue) -> list[str]:
     return list(venue.store.encoded.counted(venue.list_, None, TICKET_KEYS, ItemNames(venue.list_).of))
 
 
+def choose_a_list(venue: Venue) -> None:
+    lists = (venue.list_, venue.add_list(event="another"))
+    choose(venue.store.reading(), lists, "s0003", lambda secret, keys: None)
+    choose(venue.store.reading(), lists, "nobody", lambda secret, keys: None)
+
+
 AT_THE_GATE: dict[str, Callable[[Venue], object]] = {
     "let in": lambda venue: venue.scan("s0001", answers={7: "x"}, questions_supported=True, nonce="a"),
     "refused": lambda venue: venue.scan("s0007"),
@@ -72,6 +81,8 @@ AT_THE_GATE: dict[str, Callable[[Venue], object]] = {
     "unknown": lambda venue: venue.scan("nobody", nonce="b"),
     "search by name": lambda venue: search(venue, "guest"),
     "search by secret": lambda venue: search(venue, "s000"),
+    "on its way out": lambda venue: venue.scan("s0007", direction=Direction.EXIT),
+    "one of several lists": choose_a_list,
     "status": lambda venue: venue.store.tickets.counts(venue.list_),
     "download": lambda venue: download(venue),
     "a look at one ticket": lambda venue: venue.store.tickets.find(venue.list_, "s0003"),
@@ -91,6 +102,24 @@ def looks_through_a_table(plan: list[str]) -> bool:
     """Whether SQLite goes through all rows of a large table without an index (of which it may need the whole)."""
     scans = (re.match(r"SCAN (\w+)(.*)", detail) for detail in plan)
     return any(scan[1] in LARGE and "INDEX" not in scan[2] for scan in scans if scan)
+
+
+def test_a_lists_numbers_are_one_look_at_its_tickets_however_many_have_left(venue: Venue) -> None:
+    for number in range(1, 30):
+        venue.scan(f"s{number:04d}")
+        venue.scan(f"s{number:04d}", direction=Direction.EXIT)
+    counted: list[Counts] = []
+    seen = of_tables(statements(venue, lambda: counted.append(venue.store.tickets.counts(venue.list_))))
+    assert (counted[0].all.total, counted[0].all.checkins, counted[0].all.inside) == (60, 34, 5)
+    numbers = [each for each in seen if "FROM ticket " in each]
+    assert len(numbers) == 1
+    assert len(seen) <= 2, "and one for when the source was told last"
+    plan = [row["detail"] for row in venue.store.reading().execute(f"EXPLAIN QUERY PLAN {numbers[0]}")]
+    assert not looks_through_a_table(plan), plan
+    assert [each for each in plan if "ticket_counted" in each] == [
+        "SEARCH ticket USING INDEX ticket_counted (source_id=?)"
+    ]
+    assert any("checkin_exit" in each for each in plan), "only who has left is looked at for it"
 
 
 def test_a_query_without_an_index_would_be_seen(venue: Venue) -> None:

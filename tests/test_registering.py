@@ -204,7 +204,7 @@ def test_a_list_has_its_terms_before_its_first_pull(connected: Box, pretix: Pret
     connected.add_offered(EVENT, 1)
     connected.sync_now()
     vip = connected.add_offered(EVENT, 2)
-    connected.add_device("vip", vip.id)
+    connected.scanners.add("vip", vip.id)
     pretix.on("", page_of_html(502))
     assert vip.terms is not None
     assert vip.catalog is not None
@@ -236,7 +236,7 @@ def registered(connected: Box) -> Box:
     """A box with two lists of one event, pulled."""
     for number in (1, 2):
         list_ = connected.add_offered(EVENT, number)
-        connected.add_device(f"door {list_.id}", list_.id)
+        connected.scanners.add(f"door {list_.id}", list_.id)
     for synced in connected.sync_now():
         assert synced.problem is None
     return connected

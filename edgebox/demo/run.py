@@ -25,6 +25,7 @@ from edgebox.control import ActionFailed
 from edgebox.control.client import call
 from edgebox.datadir import COMMAND, LOOK_AGAIN_S, DataDir, InUse
 from edgebox.demo.event import DEMO_EVENT, DEMO_KEY, DEMO_ORGANIZER, demo_event
+from edgebox.model import App
 from edgebox.serving import run_box, stop_on_signals
 
 SCANNER = "demo scanner"
@@ -96,8 +97,8 @@ def _set_up_upstream(directory: Path, first_port: int) -> tuple[str, int]:
 
 def _add_device(config: Config, name: str, key: str | None) -> None:
     list_id = call(config, "status", {})["lists"][0]["id"]
-    device = {"name": name, "list_id": list_id, "key": key, "items": None, "allow_search": True, "show_info": True}
-    call(config, "devices.add", device)
+    device = {"name": name, "app": App.PRETIXDROID, "list_ids": [list_id], "key": key, "items": None}
+    call(config, "devices.add", device | {"allow_search": True, "show_info": True})
 
 
 @contextmanager

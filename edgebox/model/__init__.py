@@ -4,13 +4,24 @@ Instants are aware datetimes in UTC. Ids are the box's own unless a field says t
 """
 
 from edgebox.model.journal import CheckIn, CheckInState, ConflictReason, StampKind
-from edgebox.model.lists import CheckInList, Connection, Device, Source, SourceKind
-from edgebox.model.redeeming import MAX_NONCE_CHARS, Facts, PastCheckIn, Reason, Redeemed, RedeemRequest, Verdict
+from edgebox.model.lists import App, CheckInList, Connection, Device, Phone, Source, SourceKind
+from edgebox.model.redeeming import (
+    MAX_NONCE_CHARS,
+    PRETIXDROID_QUESTIONS,
+    Facts,
+    PastCheckIn,
+    Reason,
+    Redeemed,
+    RedeemRequest,
+    Verdict,
+)
 from edgebox.model.sources import Catalog, Event, Item, ListTerms, Option, Question, Subevent, Variation
 from edgebox.model.tickets import Direction, Ticket, TicketData, ToldCheckIn, ToldOrder, ToldTicket
 
 __all__ = [
     "MAX_NONCE_CHARS",
+    "PRETIXDROID_QUESTIONS",
+    "App",
     "Catalog",
     "CheckIn",
     "CheckInList",
@@ -25,6 +36,7 @@ __all__ = [
     "ListTerms",
     "Option",
     "PastCheckIn",
+    "Phone",
     "Question",
     "Reason",
     "RedeemRequest",

@@ -19,6 +19,8 @@ class CheckInState(StrEnum):
     DISMISSED = "dismissed"
     CANCELLED = "cancelled"
     """Undone by staff before upstream was told: it no longer counts."""
+    KEPT = "kept"
+    """An exit, where upstream knows none: it counts here, and is never pushed."""
 
 
 class StampKind(StrEnum):

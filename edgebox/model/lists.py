@@ -96,13 +96,36 @@ class CheckInList:
         return "/".join(parts)
 
 
+class App(StrEnum):
+    """What a device scans with: the dialect that it speaks."""
+
+    PRETIXDROID = "pretixdroid"
+    PRETIXSCAN = "pretixscan"
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """What a pretixSCAN device said of itself when it was set up, or since."""
+
+    hardware: str
+    system: str
+    software: str
+    software_version: str
+    since: dt.datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A scanner with its own key. `item_ids` None means all items."""
+    """A scanner with its own key. `item_ids` None means all items.
+
+    A pretixdroid device belongs to one list and has its key in its QR code. A pretixSCAN device may have several lists
+    of one organizer; its QR code has `setup_token`, which works once, for the key of a session.
+    """
 
     id: int
     name: str
     key: str = field(repr=False)
+    """Of a pretixSCAN device only the digest of its session's key: the box has no need of more."""
     list_ids: tuple[int, ...]
     item_ids: frozenset[int] | None
     allow_search: bool
@@ -111,6 +134,12 @@ class Device:
     revoked_at: dt.datetime | None = None
     last_seen_at: dt.datetime | None = None
     user_agent: str | None = None
+    app: App = App.PRETIXDROID
+    setup_token: str | None = field(default=None, repr=False)
+    """None: it was used, or the app needs none."""
+    phone: Phone | None = None
+    is_to_wipe: bool = False
+    """Once revoked, it is told to delete what it holds."""
 
     def may_scan(self, item_id: int) -> bool:
         """Whether the item is among those that this device is for."""

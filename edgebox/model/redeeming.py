@@ -13,6 +13,9 @@ from edgebox.model.tickets import Direction, Ticket
 MAX_NONCE_CHARS = 190
 """Longest nonce, in characters: the width of the column in which pretix keeps it."""
 
+PRETIXDROID_QUESTIONS = frozenset("NSTBCMDHW")
+"""Types of questions that the pretixdroid app knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class RedeemRequest:
@@ -26,6 +29,8 @@ class RedeemRequest:
     is_forced: bool = False
     ignores_unpaid: bool = False
     questions_supported: bool = False
+    question_types: frozenset[str] = PRETIXDROID_QUESTIONS
+    """Those that the device can ask: an app that meets another crashes."""
     answers: Mapping[int, str] = field(default_factory=dict)
     """Question id to the text that was sent; blank text is an answer too (the question was shown)."""
     direction: Direction = Direction.ENTRY
@@ -48,7 +53,7 @@ class Reason(StrEnum):
     INVALID_TIME = "invalid_time"
     RULES = "rules"
     AMBIGUOUS = "ambiguous"
-    """Several add-ons of this ticket are on the list."""
+    """It cannot be said which ticket is meant."""
     TEST_MODE = "test_mode"
     """Of an order in test mode, where a setting keeps those out."""
 
@@ -60,6 +65,8 @@ class PastCheckIn:
     at: dt.datetime | None
     device_name: str | None = None
     direction: Direction = Direction.ENTRY
+    device_id: int | None = field(default=None, compare=False)
+    """None: by hand, or made elsewhere. (Whoever does something by hand may be called like a device.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +77,10 @@ class Facts:
     ticket: Ticket | None
     item_is_for_device: bool = True
     is_repeat: bool = False
-    """A check-in of this ticket and list has the request's nonce."""
+    """A check-in of this ticket and list has the request's nonce, or is the same scan a moment ago."""
     history: tuple[PastCheckIn, ...] = ()
     questions: tuple[Question, ...] = ()
-    """Those of the ticket's item, in the order in which they are asked."""
+    """Those of the ticket's item, asked or shown, in the order of the organizer."""
     earlier_answers: tuple[Mapping[int, str], ...] = ()
     """Answers of each check-in of this ticket before, on whichever list of the event."""
     at: dt.datetime | None = None
@@ -85,8 +92,8 @@ class Facts:
     """Upstream's id of the gate at which the box stands."""
     is_revoked: bool = False
     """The secret is among the revoked ones."""
-    is_ambiguous: bool = False
-    """The secret stands for an add-on, and several are on the list."""
+    ambiguity: str | None = None
+    """Why it cannot be said which ticket the secret stands for, in words."""
     accepts_test_mode: bool = True
 
 
@@ -117,3 +124,6 @@ class Redeemed:
     verdict: Verdict
     ticket: Ticket | None
     is_redeemed: bool
+    answers: Mapping[int, str] = field(default_factory=dict)
+    """Question id to the answer that holds now, of whichever check-in of the ticket, or before; of a redeem that was
+    incomplete also what came with it."""

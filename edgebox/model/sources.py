@@ -42,11 +42,12 @@ class Option:
 
     id: int
     text: str
+    identifier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that is asked at the door; `id` and `item_ids` are upstream's, `type` is pretix's one-letter code."""
+    """A question that is asked or shown at the door; ids are upstream's, `type` is pretix's code."""
 
     id: int
     type: str
@@ -55,6 +56,15 @@ class Question:
     position: int
     item_ids: frozenset[int]
     options: tuple[Option, ...] = ()
+    identifier: str = ""
+    is_asked: bool = True
+    """At the door; else it was asked before, and at most its answer is shown there."""
+    is_shown: bool = False
+    """With its answer, at every check-in."""
+    depends_on: int | None = None
+    """Id of the question without whose answer being one of `depends_values` this one is not asked."""
+    depends_values: tuple[str, ...] = ()
+    """Identifiers of options, or `True` and `False`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,13 @@ class Event:
     organizer_name: str | None = None
     date_admission: str | None = None
     """When the doors open; None: with `date_from`."""
+    locale: str = "en"
+    """The language that the texts are in."""
+    has_subevents: bool = False
+    """A series."""
+    is_live: bool = True
+    is_test: bool = False
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +119,7 @@ class Catalog:
         return next((item for item in self.items if item.id == item_id), None)
 
     def questions_for(self, item_id: int) -> tuple[Question, ...]:
-        """The questions of an item, in the order in which they are asked."""
+        """The questions of an item, asked or shown, in the order of the organizer."""
         mine = (question for question in self.questions if item_id in question.item_ids)
         return tuple(sorted(mine, key=lambda question: (question.position, question.id)))
 

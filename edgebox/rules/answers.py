@@ -1,8 +1,8 @@
 """Whether the answers to a ticket's questions suffice.
 
 Answers come as text: N a number, S a line, T text, B `True`/`False`, C an option id, M option ids joined by commas,
-D `yyyy-mm-dd`, H `HH:MM`, W `yyyy-mm-ddTHH:MM`. Optional questions are asked too, until they were answered or sent
-blank; a required one that is blank or invalid is asked again.
+D `yyyy-mm-dd`, H `HH:MM`, W `yyyy-mm-ddTHH:MM`, CC a country's two letters, TEL and EMAIL what looks like one. Optional
+questions are asked too, until they were answered or sent blank; a required one that is blank or invalid is asked again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def unanswered(
 ) -> tuple[Question, ...]:
     """The questions that neither this request nor an earlier check-in answers validly.
 
-    A question of a type that the protocol does not know, and a file question, is never asked.
+    A question of a type that nobody here can read, and a file question, is never asked.
     """
     return tuple(
         question
@@ -29,6 +29,31 @@ def unanswered(
             question.id in answers and is_valid(question, answers[question.id]) for answers in (given, *earlier)
         )
     )
+
+
+def is_beside_the_point(
+    question: Question, known: Mapping[int, Question], answers: Sequence[Mapping[int, str]]
+) -> bool:
+    """Whether a question that this one depends on, directly or through others, has an answer that makes it needless.
+
+    `known`: the questions of the ticket's item by their ids.
+    """
+    looked_at = {question.id}
+    while (asked_on := known.get(question.depends_on or 0)) is not None and asked_on.id not in looked_at:
+        looked_at.add(asked_on.id)
+        given = [texts[asked_on.id] for texts in answers if asked_on.id in texts]
+        if given and not any(_chosen(asked_on, text) & set(question.depends_values) for text in given):
+            return True
+        question = asked_on
+    return False
+
+
+def _chosen(question: Question, text: str) -> set[str]:
+    """What was answered, as `depends_values` has it."""
+    if question.type == "B":
+        return {"True" if text in ("True", "true") else "False"}
+    identifiers = {str(option.id): option.identifier for option in question.options}
+    return {identifiers.get(part, part) for part in text.split(",")}
 
 
 def is_valid(question: Question, text: str) -> bool:
@@ -48,6 +73,19 @@ def _is_number(question: Question, text: str) -> bool:
 
 def _is_text(question: Question, text: str) -> bool:
     return True
+
+
+def _is_country(question: Question, text: str) -> bool:
+    return len(text) == 2 and text.isascii() and text.isalpha()
+
+
+def _is_phone_number(question: Question, text: str) -> bool:
+    return any(character.isdigit() for character in text)
+
+
+def _is_email_address(question: Question, text: str) -> bool:
+    local, _, domain = text.rpartition("@")
+    return bool(local and domain)
 
 
 def _is_yes_or_no(question: Question, text: str) -> bool:
@@ -84,5 +122,8 @@ _READERS: Mapping[str, Callable[[Question, str], bool]] = {
     "D": _parses(date.fromisoformat),
     "H": _parses(time.fromisoformat),
     "W": _parses(datetime.fromisoformat),
+    "CC": _is_country,
+    "TEL": _is_phone_number,
+    "EMAIL": _is_email_address,
 }
-"""How each type is read. Only these are asked: an app that meets a type it does not know crashes."""
+"""How each type is read. Only these are asked."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgebox.model import Direction, Facts, ListTerms, Reason, TicketData, Verdict
-from edgebox.rules.answers import unanswered
+from edgebox.rules.answers import is_beside_the_point, unanswered
 from edgebox.rules.circumstances import circumstances_of
 from edgebox.rules.logic import objection
 from edgebox.rules.presence import emptied_at, first_use, is_used_up
@@ -59,12 +59,8 @@ def is_for_another_date(facts: Facts) -> Verdict | None:
 
 
 def is_ambiguous(facts: Facts) -> Verdict | None:
-    """It cannot be said which add-on is meant, so nothing else can be looked at."""
-    if not facts.is_ambiguous:
-        return None
-    return Verdict(
-        Reason.AMBIGUOUS, explanation="Several add-ons of this ticket are on the list: scan their own tickets."
-    )
+    """It cannot be said which ticket is meant, so nothing else can be looked at."""
+    return Verdict(Reason.AMBIGUOUS, explanation=facts.ambiguity) if facts.ambiguity else None
 
 
 # --- may it come in here and now? -------------------------------------------------------------------------------------
@@ -155,8 +151,17 @@ def lacks_answers(facts: Facts) -> Verdict | None:
     """The device can ask, and a question of this item has no answer upstream and no valid one here yet."""
     if not facts.request.questions_supported or not _is_entry(facts):
         return None
-    told = {question_id for question_id, _ in facts.ticket.data.answers} if facts.ticket else set()
-    open_ = tuple(question for question in facts.questions if question.id not in told)
+    told = dict(facts.ticket.data.answers) if facts.ticket else {}
+    known = {question.id: question for question in facts.questions}
+    answers = (facts.request.answers, *facts.earlier_answers, told)
+    open_ = tuple(
+        question
+        for question in facts.questions
+        if question.is_asked
+        and question.id not in told
+        and question.type in facts.request.question_types
+        and not is_beside_the_point(question, known, answers)
+    )
     missing = unanswered(open_, facts.request.answers, facts.earlier_answers)
     return Verdict(Reason.INCOMPLETE, questions=missing) if missing else None
 

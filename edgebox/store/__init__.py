@@ -35,6 +35,7 @@ from edgebox.store.refusals import Refusals
 from edgebox.store.runs import Runs
 from edgebox.store.snapshots import Snapshots
 from edgebox.store.staff import Staff
+from edgebox.store.stamps import Stamps
 from edgebox.store.tickets import Tickets
 from edgebox.store.writer import Writer
 
@@ -84,6 +85,7 @@ class Store:
         self.tickets = Tickets(self._readers, now)
         self.encoded = Encoded(self._readers)
         self.journal = Journal(self._readers, self._writer, self.lists, self.numbers, claims)
+        self.stamps = Stamps(self._readers, self._writer, self.lists)
         self.held = Held(self._readers, self._writer, self.lists)
         self.snapshots = Snapshots(self._readers, self._writer, self.lists, self.numbers)
         self.orders = Orders(self._readers, self._writer, self.lists, self.numbers)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hmac
 import json
 import sqlite3
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
 from edgebox.instants import from_text, to_text
-from edgebox.model import Device
+from edgebox.model import App, Device, Phone
 from edgebox.store.attempts import Attempts
 from edgebox.store.db import Connection, Refused, Row, reading
 from edgebox.store.lists import require_list
@@ -27,6 +27,8 @@ class NewDevice:
     item_ids: frozenset[int] | None
     allow_search: bool
     show_info: bool
+    app: App = App.PRETIXDROID
+    setup_token: str | None = field(default=None, repr=False)
 
 
 class Devices:
@@ -37,6 +39,8 @@ class Devices:
         self._attempts = attempts
         self._by_id: dict[int, Device] = {}
         self._by_digest: dict[bytes, Device] = {}
+        self._by_session: dict[str, Device] = {}
+        self._by_token: dict[bytes, Device] = {}
         self.reload(connection)
 
     def reload(self, connection: Connection) -> None:
@@ -46,7 +50,10 @@ class Devices:
             lists.setdefault(row["device_id"], []).append(row["list_id"])
         rows = connection.execute("SELECT * FROM device ORDER BY id").fetchall()
         self._by_id = {row["id"]: _device(row, tuple(lists.get(row["id"], ()))) for row in rows}
-        self._by_digest = {_digest(d.key): d for d in self._by_id.values() if d.revoked_at is None}
+        in_use = [device for device in self._by_id.values() if device.revoked_at is None]
+        self._by_digest = {_digest(device.key): device for device in in_use if device.app is App.PRETIXDROID}
+        self._by_token = {_digest(device.setup_token): device for device in in_use if device.setup_token}
+        self._by_session = {device.key: device for device in self._by_id.values() if device.app is App.PRETIXSCAN}
 
     def all(self) -> tuple[Device, ...]:
         """Every device, revoked ones too, with last-seen times as of now."""
@@ -66,11 +73,16 @@ class Devices:
         return found[0]
 
     def by_key(self, key: str) -> Device | None:
-        """The device with this key, or None. How long it takes tells nothing about keys: digests are looked up."""
+        """The pretixdroid device with this key, or None. How long it takes tells nothing about keys: digests are looked
+        up."""
         device = self._by_digest.get(_digest(key))
         if device is None or not hmac.compare_digest(device.key.encode(), key.encode("utf-8", "surrogatepass")):
             return None
         return device
+
+    def by_session(self, key: str) -> Device | None:
+        """The pretixSCAN device whose session has this key, revoked ones too; None where there is none."""
+        return self._by_session.get(session_digest(key))
 
     def working(self, device_id: int | None) -> Device | None:
         """The device with this id, unless it was revoked."""
@@ -85,8 +97,8 @@ class Devices:
                 require_list(connection, list_id)
             try:
                 device_id = connection.execute(
-                    "INSERT INTO device (name, key, item_ids, allow_search, show_info, added_at)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO device (name, key, item_ids, allow_search, show_info, added_at, app, setup_token)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         new.name,
                         new.key,
@@ -94,6 +106,8 @@ class Devices:
                         new.allow_search,
                         new.show_info,
                         to_text(at),
+                        new.app,
+                        new.setup_token,
                     ),
                 ).lastrowid
             except sqlite3.IntegrityError as error:
@@ -109,14 +123,52 @@ class Devices:
 
         return self._writer.write(job)
 
-    def revoke(self, device_id: int, at: datetime) -> None:
+    def revoke(self, device_id: int, at: datetime, *, wipe: bool = False) -> None:
         """End a device's access at once. What it still holds unsent can no longer be uploaded."""
+        self._update(device_id, "revoked_at = ?, is_to_wipe = ?, setup_token = NULL", to_text(at), wipe)
 
-        def job(connection: Connection) -> None:
-            connection.execute("UPDATE device SET revoked_at = ? WHERE id = ?", (to_text(at), device_id))
+    def begin_session(self, token: str, digest: str, phone: Phone) -> Device | None:
+        """Use up a setup token: its device has the session of that digest from now on. None where nobody has it (any
+        more)."""
+        device = self._by_token.get(_digest(token))
+        if device is None:
+            return None
+        is_first = self._update(
+            device.id,
+            "key = ?, setup_token = NULL, phone = ?",
+            digest,
+            _phone_to_json(phone),
+            if_="setup_token = ? AND revoked_at IS NULL",
+            is_=token,
+        )
+        return self._by_id[device.id] if is_first else None
+
+    def keep_phone(self, device_id: int, phone: Phone) -> None:
+        """Keep what a device told of itself."""
+        self._update(device_id, "phone = ?", _phone_to_json(phone))
+
+    def end_session(self, device: Device, digest: str) -> None:
+        """The session's key ends; that of `digest`, which nobody must have, takes its place. A session that another
+        phone has begun meanwhile goes on."""
+        self._update(device.id, "key = ?", digest, if_="key = ?", is_=device.key)
+
+    def renew(self, device_id: int, token: str) -> Device:
+        """A fresh setup token; the session goes on until that is used."""
+        self._update(device_id, "setup_token = ?", token)
+        return self._by_id[device_id]
+
+    def _update(self, device_id: int, change: str, *values: object, if_: str = "1", is_: object = None) -> bool:
+        """Change a row, if it is as it should be; whether that was so."""
+
+        def job(connection: Connection) -> bool:
+            conditions = () if is_ is None else (is_,)
+            changed = connection.execute(
+                f"UPDATE device SET {change} WHERE id = ? AND {if_}", (*values, device_id, *conditions)
+            )
             self._reload_after_commit(connection)
+            return changed.rowcount > 0
 
-        self._writer.write(job)
+        return self._writer.write(job)
 
     def _reload_after_commit(self, connection: Connection) -> None:
         self._writer.after_commit(lambda: self.reload(connection))
@@ -171,6 +223,11 @@ def foreign_repeats(connection: Connection) -> dict[int, int]:
         return {row[0]: row[1] for row in rows}
 
 
+def session_digest(key: str) -> str:
+    """What the box keeps of the key of a pretixSCAN device's session."""
+    return _digest(key).hex()
+
+
 def _digest(key: str) -> bytes:
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
@@ -188,4 +245,17 @@ def _device(row: Row, list_ids: tuple[int, ...]) -> Device:
         revoked_at=from_text(row["revoked_at"]) if row["revoked_at"] else None,
         last_seen_at=from_text(row["last_seen_at"]) if row["last_seen_at"] else None,
         user_agent=row["user_agent"],
+        app=App(row["app"]),
+        setup_token=row["setup_token"],
+        phone=_phone_from_json(row["phone"]) if row["phone"] else None,
+        is_to_wipe=bool(row["is_to_wipe"]),
     )
+
+
+def _phone_to_json(phone: Phone) -> str:
+    return json.dumps({**asdict(phone), "since": to_text(phone.since)}, ensure_ascii=False)
+
+
+def _phone_from_json(text: str) -> Phone:
+    raw = json.loads(text)
+    return Phone(**{**raw, "since": from_text(raw["since"])})

@@ -25,7 +25,8 @@ _FIND = (
     " EXISTS (SELECT 1 FROM told_checkin WHERE ticket_id = ticket.id AND upstream_list = :upstream_list) AS is_told_in,"
     " own.id AS own_id, own.datetime AS own_datetime, own.direction AS own_direction,"
     " own.settled_number AS own_settled_number, own.is_forced AS own_is_forced, own.state AS own_state,"
-    " own.nonce AS own_nonce, coalesce(device.name, own.staff_name) AS own_device_name"
+    " own.nonce AS own_nonce, own.device_id AS own_device_id,"
+    " coalesce(device.name, own.staff_name) AS own_device_name"
     " FROM ticket JOIN source ON source.id = ticket.source_id"
     " LEFT JOIN checkin AS own ON own.ticket_id = ticket.id AND own.list_id = :list"
     " LEFT JOIN device ON device.id = own.device_id"
@@ -134,8 +135,8 @@ def _history(first: Row, own: list[Row], told: Sequence[Moment]) -> tuple[PastCh
     """What upstream told, then the box's own.
 
     A told check-in with the time and direction of an own one is that one, and its device is known. The old API tells
-    that there is a check-in but not when: where the box itself settled one that upstream has since told, that is the
-    one meant.
+    that there is a check-in but not when: where the box itself settled some that upstream has since told, those are
+    meant.
     """
     told_up_to = first["told_up_to"]
     own = [row for row in own if row["own_state"] != "cancelled"]
@@ -147,18 +148,18 @@ def _history(first: Row, own: list[Row], told: Sequence[Moment]) -> tuple[PastCh
     if not first["is_told_in"]:
         return counted
     if not told:
-        return (_meant([row for row in own if is_superseded(row)]), *counted)
-    names = {_moment(row): row["own_device_name"] for row in own}
-    past = (PastCheckIn(from_text(at), names.get((at, way)), Direction(way)) for at, way in told)
+        superseded = [row for row in own if is_superseded(row)]
+        if not superseded:
+            return (PastCheckIn(None), *counted)
+        # Nothing counted against the ticket when one was let in without force: what is before that one has been undone.
+        since = max((row["own_id"] for row in superseded if not row["own_is_forced"]), default=0)
+        return tuple(_past(row) for row in own if not is_superseded(row) or row["own_id"] >= since)
+    devices = {_moment(row): (row["own_device_name"], row["own_device_id"]) for row in own}
+    past = []
+    for at, way in told:
+        name, device_id = devices.get((at, way), (None, None))
+        past.append(PastCheckIn(from_text(at), name, Direction(way), device_id))
     return (*past, *counted)
-
-
-def _meant(superseded: list[Row]) -> PastCheckIn:
-    """The check-in that upstream tells of without a time, as far as it is one of the box's own."""
-    # Nothing counted against the ticket when one was let in without force: what is before that one has been undone.
-    unforced = [row for row in superseded if not row["own_is_forced"]]
-    first = unforced[-1:] or superseded[:1]
-    return _past(first[0]) if first else PastCheckIn(None)
 
 
 def _moment(row: Row) -> Moment:
@@ -166,7 +167,12 @@ def _moment(row: Row) -> Moment:
 
 
 def _past(row: Row) -> PastCheckIn:
-    return PastCheckIn(from_text(row["own_datetime"]), row["own_device_name"], Direction(row["own_direction"]))
+    return PastCheckIn(
+        at=from_text(row["own_datetime"]),
+        device_name=row["own_device_name"],
+        direction=Direction(row["own_direction"]),
+        device_id=row["own_device_id"],
+    )
 
 
 def earlier_answers(connection: Connection, list_: CheckInList, ticket: Ticket) -> tuple[Mapping[int, str], ...]:

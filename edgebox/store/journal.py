@@ -5,12 +5,12 @@ Nothing is deleted here. A check-in's conflict stands on its row; it is opened o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from edgebox.instants import from_text, to_text
-from edgebox.model import CheckIn, CheckInState, ConflictReason, Direction, StampKind
+from edgebox.model import CheckIn, CheckInList, CheckInState, ConflictReason, Direction, StampKind
 from edgebox.store.claims import Claims
 from edgebox.store.db import Connection, Refused, Row, reading
 from edgebox.store.history import answers_from_json
@@ -161,10 +161,9 @@ class Journal:
             list_ = self._lists.get(checkin.list_id)
             if list_ is None:
                 raise Refused("the list of this check-in was removed from the box; nothing was undone")
-            # One on a list from a file is settled at once, and nobody else was told of it.
-            if checkin.state is not (CheckInState.PENDING if list_.has_upstream else CheckInState.SETTLED):
+            if checkin.state not in _undoable(list_):
                 raise Refused(f"this check-in is {checkin.state}: it cannot be undone here; nothing was undone")
-            if list_.has_upstream:
+            if checkin.state is CheckInState.PENDING:
                 was_taken_back = self.claims.take_back(checkin_id)
                 if not was_taken_back:
                     raise Refused(
@@ -197,9 +196,9 @@ class Journal:
     def is_undoable(self, checkin: CheckIn) -> bool:
         """Whether `undo` would undo it right now."""
         list_ = self._lists.get(checkin.list_id)
-        if list_ is None or not list_.has_upstream:
-            return list_ is not None and checkin.state is CheckInState.SETTLED
-        return checkin.state is CheckInState.PENDING and not self.claims.may_be_told(checkin.id)
+        if list_ is None or checkin.state not in _undoable(list_):
+            return False
+        return checkin.state is not CheckInState.PENDING or not self.claims.may_be_told(checkin.id)
 
     def of_ticket(self, ticket_id: int) -> list[CheckIn]:
         """A ticket's check-ins, undone ones too, oldest first."""
@@ -217,53 +216,6 @@ class Journal:
                 (ticket_id,),
             )
             return [cancellation for row in rows if (cancellation := _cancellation(row))]
-
-    # --- for the clock ------------------------------------------------------------------------------------------------
-
-    def correct_stamps(self, boot_id: str, true_time: Callable[[float], datetime | None], at: datetime) -> None:
-        """Correct, once, what the box stamped while its clock could not be believed.
-
-        `true_time` gives the time at a number of seconds since this boot, None while nobody knows it: then they stay
-        as they are. Those of an earlier boot can never be corrected; they are flagged.
-        """
-        with self._readers.reading() as connection:
-            rows = connection.execute(
-                f"{_COLUMNS} FROM checkin INDEXED BY checkin_pending {_BESIDE}"
-                " WHERE state = 'pending' AND stamp = ? ORDER BY checkin.id",
-                (StampKind.UNTRUSTED,),
-            )
-            untrusted = [_checkin(row) for row in rows]
-
-        def job(connection: Connection) -> None:
-            for checkin in untrusted:
-                is_lost = checkin.boot_id != boot_id
-                corrected = None if is_lost else true_time(checkin.boottime_s)
-                if is_lost:
-                    note = "stamped before a restart by a clock that could not be believed: its time may be wrong"
-                    open_conflict(connection, checkin.id, ConflictReason.CLOCK_UNTRUSTED, note, at)
-                elif corrected is None:
-                    continue
-                connection.execute(
-                    "UPDATE checkin SET stamp = ?, datetime = ? WHERE id = ? AND stamp = ?",
-                    (
-                        StampKind.UNCORRECTABLE if is_lost else StampKind.CORRECTED,
-                        to_text(corrected or checkin.datetime),
-                        checkin.id,
-                        StampKind.UNTRUSTED,
-                    ),
-                )
-
-        if untrusted:
-            self._writer.write(job)
-
-    def last_recorded_at(self) -> datetime | None:
-        """The latest instant at which the box recorded anything: no clock that can be believed is before it."""
-        with self._readers.reading() as connection:
-            row = connection.execute(
-                "SELECT received_at FROM checkin WHERE stamp = ? ORDER BY received_at DESC LIMIT 1",
-                (StampKind.TRUSTED,),
-            ).fetchone()
-        return from_text(row[0]) if row else None
 
     # --- for staff ----------------------------------------------------------------------------------------------------
 
@@ -310,6 +262,12 @@ class Journal:
             return _get(connection, checkin_id)
 
         return self._writer.write(job)
+
+
+def _undoable(list_: CheckInList) -> frozenset[CheckInState]:
+    """In which states nobody else was told of a check-in, or may not have been: on a list from a file it is settled at
+    once."""
+    return frozenset({CheckInState.KEPT, CheckInState.PENDING if list_.has_upstream else CheckInState.SETTLED})
 
 
 def open_conflict(

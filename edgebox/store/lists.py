@@ -285,13 +285,12 @@ def catalog_from_json(text: str) -> Catalog:
         items=tuple(Item(**{**i, "variations": tuple(Variation(**v) for v in i["variations"])}) for i in raw["items"]),
         questions=tuple(
             Question(
-                id=q["id"],
-                type=q["type"],
-                text=q["text"],
-                is_required=q["is_required"],
-                position=q["position"],
-                item_ids=frozenset(q["item_ids"]),
-                options=tuple(Option(**o) for o in q["options"]),
+                **{
+                    **q,
+                    "item_ids": frozenset(q["item_ids"]),
+                    "options": tuple(Option(**o) for o in q["options"]),
+                    "depends_values": tuple(q.get("depends_values", ())),
+                }
             )
             for q in raw["questions"]
         ),

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edgebox.instants import from_text, to_text
+from edgebox.model import Direction
 from edgebox.store.db import Connection, reading
 from edgebox.store.folding import fold
 
 _DEVICE = "coalesce(device.name, entry.staff_name)"
 _NAMES = (
     f"entry.list_id, list.name AS list_name, {_DEVICE} AS device_name, entry.ticket_id, entry.secret, order_code,"
-    " attendee_name, entry.is_forced"
+    " attendee_name, entry.is_forced, entry.direction"
 )
 _JOINS = (
     # Not the other way round: the attempts are read in the order of time, however few the lists are.
@@ -50,6 +51,7 @@ class LogEntry:
     is_repeat: bool
     is_undone: bool
     """A check-in that staff undid."""
+    direction: Direction = Direction.ENTRY
 
 
 def entries(
@@ -100,4 +102,5 @@ def entries(
                 is_forced=bool(row["is_forced"]),
                 is_repeat=bool(row["is_repeat"]),
                 is_undone=bool(row["is_undone"]),
+                direction=Direction(row["direction"]),
             )

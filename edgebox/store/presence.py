@@ -36,23 +36,42 @@ IS_IN = (
 
 _EVENTS = (
     "SELECT ticket_id, at, direction FROM told_checkin WHERE source_id = :source AND upstream_list = :upstream_list"
-    " UNION SELECT ticket_id, datetime, direction FROM checkin JOIN ticket ON ticket.id = ticket_id"
+    " UNION ALL SELECT ticket_id, datetime, direction FROM checkin JOIN ticket ON ticket.id = ticket_id"
     "  WHERE list_id = :list AND settled_number > :told AND settled_number > ticket.told"
-    " UNION SELECT ticket_id, datetime, direction FROM checkin"
+    " UNION ALL SELECT ticket_id, datetime, direction FROM checkin"
     "  WHERE list_id = :list AND settled_number IS NULL AND state <> 'cancelled'"
 )
-"""Every check-in that counts: a told one with the time and direction of an own one is that one."""
+"""Every check-in that counts, some of them twice: who asks for the first or the last does not mind."""
 
 ENTERED = f"SELECT ticket_id FROM ({_EVENTS}) WHERE direction = 'entry'"
 """Tickets that have entered at least once."""
 
-_LAST_ENTRY = "max(CASE direction WHEN 'entry' THEN at END)"
-_LAST_EXIT = "max(CASE direction WHEN 'exit' THEN at END)"
-INSIDE = (
-    f"SELECT ticket_id FROM ({_EVENTS}) GROUP BY ticket_id HAVING {_LAST_ENTRY} >= :all_out"
-    f" AND ({_LAST_EXIT} IS NULL OR {_LAST_ENTRY} > {_LAST_EXIT})"
+SEEN = (
+    "SELECT ticket_id, max(CASE direction WHEN 'entry' THEN at END) AS last_entry,"
+    f" max(CASE direction WHEN 'exit' THEN at END) AS last_exit FROM ({_EVENTS}) GROUP BY ticket_id"
 )
+"""Each ticket that was ever seen, and when it last came and went."""
+
+_IS_INSIDE = "last_entry >= :all_out AND (last_exit IS NULL OR last_entry > last_exit)"
+INSIDE = f"SELECT ticket_id FROM ({SEEN}) WHERE {_IS_INSIDE}"
 """Tickets whose last check-in is an entry, and not before everybody was counted out."""
+
+_WITH_EXITS = (
+    "SELECT DISTINCT ticket_id AS id, max(ticket.told, :told) AS told_up_to,"
+    " EXISTS (SELECT 1 FROM told_checkin WHERE ticket_id = ticket.id AND upstream_list = :upstream_list) AS is_told_in"
+    " FROM checkin INDEXED BY checkin_exit JOIN ticket ON ticket.id = ticket_id"
+    " WHERE list_id = :list AND direction = 'exit'"
+)
+_OWN = (
+    "FROM checkin INDEXED BY checkin_nonce WHERE ticket_id = with_exits.id AND list_id = :list AND state <> 'cancelled'"
+)
+_LEFT = (
+    f"SELECT id FROM ({_WITH_EXITS}) AS with_exits WHERE 'exit' = (SELECT direction {_OWN}"
+    " AND (settled_number IS NULL OR settled_number > told_up_to OR (is_told_in AND id >="
+    f"  (SELECT coalesce(max(id), 0) {_OWN} AND is_forced = 0 AND settled_number <= told_up_to)))"
+    " ORDER BY datetime DESC, id DESC LIMIT 1)"
+)
+"""Tickets that left last, where upstream knows no exits: the box's own word, for upstream tells no times."""
 
 
 def emptied(list_: CheckInList, at: datetime) -> datetime | None:
@@ -67,14 +86,18 @@ def is_redeemed(list_: CheckInList, history: tuple[PastCheckIn, ...], at: dateti
 
 def on_list(list_: CheckInList) -> str:
     """Which tickets of the source the list counts, as a condition."""
-    terms = list_.terms
-    if terms is None:
+    if list_.terms is None:
         return COUNTED
-    condition = "is_cancelled = 0 AND is_closed = 0"
-    condition += " AND is_withdrawn = 0" if terms.include_pending else f" AND {COUNTED}"
-    if terms.item_ids is not None:
+    whose_order = "is_closed = 0" + (" AND is_withdrawn = 0" if list_.terms.include_pending else f" AND {COUNTED}")
+    return f"{for_list(list_)} AND {whose_order}"
+
+
+def for_list(list_: CheckInList) -> str:
+    """Which tickets of the source are of an item and date of the list's, in whatever state their orders are."""
+    condition, terms = "is_cancelled = 0", list_.terms
+    if terms is not None and terms.item_ids is not None:
         condition += " AND item_id IN (SELECT value FROM json_each(:list_items))"
-    if terms.subevent is not None:
+    if terms is not None and terms.subevent is not None:
         condition += " AND subevent = :subevent"
     return condition
 
@@ -86,6 +109,11 @@ def redeemed(list_: CheckInList) -> str:
     if list_.terms.allow_multiple_entries:
         return "SELECT NULL WHERE 0"
     return INSIDE if list_.terms.allow_entry_after_exit else ENTERED
+
+
+def is_inside(list_: CheckInList) -> str:
+    """Whether the guest is inside, as a condition on a row of SEEN."""
+    return _IS_INSIDE if list_.terms is not None else f"last_entry IS NOT NULL AND ticket_id NOT IN ({_LEFT})"
 
 
 def told_of(connection: Connection, source_id: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets as random_text
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from edgebox.model import (
     CheckInState,
     ConflictReason,
     Device,
+    Direction,
     Facts,
     PastCheckIn,
     Reason,
@@ -26,19 +28,21 @@ from edgebox.model import (
     TicketData,
     Verdict,
 )
-from edgebox.rules import decide, ticket_meant
+from edgebox.rules import decide, in_order, ticket_meant
 from edgebox.store import history
 from edgebox.store.attempts import Attempt, Attempts
 from edgebox.store.connections import Connections
 from edgebox.store.db import Connection, Refused
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
-from edgebox.store.presence import is_redeemed
+from edgebox.store.presence import emptied, is_redeemed
 from edgebox.store.rows import add_tickets
 from edgebox.store.writer import Writer
 
 IMPLAUSIBLE = timedelta(days=1)
 """A client's time further than this from the box's is flagged."""
+
+SEVERAL_ADDONS = "Several add-ons of this ticket are on the list: scan their own tickets."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Scan:
     """The list's state was not `online` when it arrived."""
     staff_name: str | None = None
     staff_reason: str | None = None
+    ambiguity: str | None = None
+    """Why it cannot be said which ticket is meant, in words."""
 
     @property
     def at(self) -> datetime:
@@ -80,6 +86,8 @@ class Redeemer:
         """Whether tickets of orders in test mode let in."""
         self.verify: Callable[[str, tuple[str, ...]], TicketData | None] = lambda secret, keys: None
         """Reads a signed secret, with the event's public keys; None where nobody vouches for it."""
+        self.grace = timedelta()
+        """Within this time the same device's scan of the same ticket, without a nonce, is the same scan."""
 
     def redeem(self, scan: Scan) -> Redeemed:
         """Decide, record, and return once both are on disk.
@@ -122,7 +130,7 @@ class Redeemer:
                 self._writer.after_commit(partial(self._attempts.add, _attempt(list_, scan, facts.ticket, verdict)))
             new = (PastCheckIn(scan.at, None, scan.request.direction),) if is_new else ()
             is_in = is_redeemed(list_, (*facts.history, *new), scan.stamp.at)
-            outcomes.append(Redeemed(verdict, facts.ticket, is_in))
+            outcomes.append(Redeemed(verdict, facts.ticket, is_in, _answers(facts, verdict)))
         if accepted:
             _insert(connection, accepted)
             if not list_.has_upstream:
@@ -131,7 +139,9 @@ class Redeemer:
         return outcomes
 
     def _facts(self, connection: Connection, list_: CheckInList, scan: Scan, held: history.Held | None) -> Facts:
-        facts = Facts(scan.request, None, at=scan.at, terms=list_.terms, catalog=list_.catalog)
+        facts = Facts(
+            scan.request, None, at=scan.at, terms=list_.terms, catalog=list_.catalog, ambiguity=scan.ambiguity
+        )
         if list_.terms is not None:
             barred = history.barred(connection, list_.source.id, scan.request.secret)
             facts = replace(
@@ -152,11 +162,21 @@ class Redeemer:
             facts,
             ticket=held.ticket,
             item_is_for_device=scan.device is None or scan.device.may_scan(item_id),
-            is_repeat=bool(nonce) and (nonce, scan.request.direction) in held.nonces,
+            is_repeat=(nonce, scan.request.direction) in held.nonces
+            if nonce
+            else self._is_same_scan(list_, scan, held.history),
             history=held.history,
             questions=questions,
             earlier_answers=history.earlier_answers(connection, list_, held.ticket) if questions else (),
         )
+
+    def _is_same_scan(self, list_: CheckInList, scan: Scan, past: tuple[PastCheckIn, ...]) -> bool:
+        """Whether the answer to this very scan was lost a moment ago: the last that happened is of the same device."""
+        if not self.grace or scan.device is None or not past:
+            return False
+        last = in_order(past, emptied(list_, scan.at))[-1]
+        is_own = (last.device_id, last.direction) == (scan.device.id, scan.request.direction)
+        return is_own and last.at is not None and timedelta() <= scan.at - last.at <= self.grace
 
     def _as_meant(
         self, connection: Connection, list_: CheckInList, held: history.Held, facts: Facts, *, is_blocked: bool
@@ -169,7 +189,7 @@ class Redeemer:
             return held, facts
         candidates = {each.ticket.id: each for each in (held, *history.addons_of(connection, list_, held.ticket))}
         meant, is_ambiguous = ticket_meant([each.ticket for each in candidates.values()], list_.terms, facts.at)
-        return candidates[meant.id], replace(facts, is_ambiguous=is_ambiguous)
+        return candidates[meant.id], replace(facts, ambiguity=SEVERAL_ADDONS if is_ambiguous else facts.ambiguity)
 
     def _vouched_for(self, connection: Connection, list_: CheckInList, secret: str) -> history.Held | None:
         """A ticket that nobody told, but whose secret bears the event's signature: kept, for its check-in needs it."""
@@ -194,7 +214,10 @@ class Redeemer:
         else:
             kind = StampKind.TRUSTED if stamp.is_trusted else StampKind.UNTRUSTED
         is_settled = not list_.has_upstream
-        conflict, note = _conflict(scan, verdict)
+        state = CheckInState.SETTLED if is_settled else CheckInState.PENDING
+        if request.direction is Direction.EXIT and list_.terms is None:
+            is_settled, state = False, CheckInState.KEPT
+        conflict, note = _conflict(scan, verdict, is_pushed=state is CheckInState.PENDING)
         return (
             list_.id,
             ticket.id,
@@ -210,7 +233,7 @@ class Redeemer:
             scan.is_offline,
             request.ignores_unpaid,
             history.answers_to_json(request.answers) if request.answers else "{}",
-            CheckInState.SETTLED if is_settled else CheckInState.PENDING,
+            state,
             self._numbers.next() if is_settled else None,
             at if is_settled else None,
             scan.staff_name,
@@ -238,13 +261,23 @@ def _insert(connection: Connection, rows: list[tuple[object, ...]]) -> None:
         connection.execute(f"INSERT INTO checkin ({COLUMNS}) VALUES {', '.join([ROW] * count)}", tuple(chain(*some)))
 
 
-def _conflict(scan: Scan, verdict: Verdict) -> tuple[ConflictReason | None, str | None]:
+def _answers(facts: Facts, verdict: Verdict) -> dict[int, str]:
+    """What holds now, of each question that ever was answered for this ticket; what is to be asked again, too."""
+    if not facts.questions:
+        return {}
+    is_taken = not verdict.is_repeat and verdict.reason in (None, Reason.INCOMPLETE)
+    sent = facts.request.answers if is_taken else {}
+    return dict(ChainMap(*map(dict, (sent, *reversed(facts.earlier_answers)))))
+
+
+def _conflict(scan: Scan, verdict: Verdict, *, is_pushed: bool) -> tuple[ConflictReason | None, str | None]:
     """What staff must see of a check-in, and what stands beside it. A doubtful time is the lesser matter: its note
     stands beside that of any other conflict."""
     sent, now = scan.request.datetime, scan.stamp.at
     doubt = None
     if sent is not None and scan.stamp.is_trusted and abs(sent - now) > IMPLAUSIBLE:
-        doubt = f"the device says {to_text(sent)}, the box received it at {to_text(now)}; it is pushed as sent"
+        doubt = f"the device says {to_text(sent)}, the box received it at {to_text(now)}"
+        doubt += "; it is pushed as sent" if is_pushed else ""
     if verdict.passed is None:
         return (ConflictReason.DATETIME_IMPLAUSIBLE if doubt else None), doubt
     notes = [note for note in (_beside(verdict), doubt) if note]

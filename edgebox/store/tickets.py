@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from edgebox.model import CheckInList, PastCheckIn, Ticket
@@ -77,13 +77,14 @@ class Tickets:
         by_name: bool,
         limit: int,
         withdrawn_too: bool = False,
+        any_state: bool = False,
     ) -> list[Found]:
         """Tickets whose secret or order code starts with the query, or whose name contains it.
 
         Case and accents do not matter. Items other than `item_ids` are left out, and, unless `withdrawn_too`, withdrawn
-        tickets and those that are not on the list; without `by_name` only the start of the secret counts. Sorted by
-        name; of what is typed so short that more than MOST_SORTED are found in one of these ways, so many are sorted,
-        whichever they are.
+        tickets and those that are not on the list; `any_state`: it does not matter in which state their orders are.
+        Without `by_name` only the start of the secret counts. Sorted by name; of what is typed so short that more than
+        MOST_SORTED are found in one of these ways, so many are sorted, whichever they are.
         """
         folded = fold(query)
         if not folded.strip():
@@ -99,7 +100,9 @@ class Tickets:
             ways.append("ticket_name CROSS JOIN ticket ON id = ticket_name.rowid WHERE ticket_name MATCH :phrase")
         now = self._now()
         is_wanted = "1" if withdrawn_too else "is_withdrawn = 0"
-        if list_.terms is not None and not withdrawn_too:
+        if any_state:
+            is_wanted = presence.for_list(list_)
+        elif list_.terms is not None and not withdrawn_too:
             is_wanted = presence.on_list(list_)
         wanted = (
             f"source_id = :source AND {is_wanted}"
@@ -138,21 +141,18 @@ class Tickets:
 
     def counts(self, list_: CheckInList) -> Counts:
         """How many there are, have entered and are inside: a ticket once, however often it was forced."""
-        per_item = (
-            f" FROM ticket WHERE source_id = :source AND {presence.on_list(list_)}{{}} GROUP BY item_id, variation_id"
+        query = (
+            f"WITH seen AS MATERIALIZED ({presence.SEEN})"
+            " SELECT item_id, variation_id, count(*) AS total, count(last_entry) AS checkins,"
+            f" count(*) FILTER (WHERE {presence.is_inside(list_)}) AS inside"
+            " FROM ticket LEFT JOIN seen ON seen.ticket_id = ticket.id"
+            f" WHERE source_id = :source AND {presence.on_list(list_)} GROUP BY item_id, variation_id"
         )
-        by_variation: dict[tuple[int, int | None], Count] = {}
         with self._readers.reading() as connection:
-            values = presence.parameters(connection, list_, self._now())
-            for kind, condition in (
-                ("total", ""),
-                ("checkins", f" AND id IN ({presence.ENTERED})"),
-                ("inside", f" AND id IN ({presence.INSIDE})"),
-            ):
-                rows = connection.execute("SELECT item_id, variation_id, count(*)" + per_item.format(condition), values)
-                for item_id, variation_id, count in rows:
-                    before = by_variation.get((item_id, variation_id), Count())
-                    by_variation[item_id, variation_id] = replace(before, **{kind: count})
+            rows = connection.execute(query, presence.parameters(connection, list_, self._now())).fetchall()
+        by_variation = {
+            (row["item_id"], row["variation_id"]): Count(row["total"], row["checkins"], row["inside"]) for row in rows
+        }
         by_item: dict[int, Count] = {}
         for (item_id, _variation_id), count in by_variation.items():
             by_item[item_id] = by_item.get(item_id, Count()) + count

@@ -70,6 +70,7 @@ class Pusher:
         self._list_id = list_id
         self._upstream = upstream
         self._journal = store.journal
+        self._stamps = store.stamps
         self._clock = clock
         self._monotonic = monotonic
         self._retry_at_s: dict[int, float] = {}
@@ -118,13 +119,14 @@ class Pusher:
 
     def _next(self, after_id: int, choked: bool) -> list[CheckIn]:
         batch = self._journal.pending(self._list_id, after_id=after_id, limit=BATCH, choked=choked)
-        if any(checkin.stamp is StampKind.UNTRUSTED for checkin in batch):
+        is_untrusted = any(checkin.stamp is StampKind.UNTRUSTED for checkin in batch)
+        if is_untrusted or (self._clock.is_trusted() and self._stamps.has_kept(self._list_id)):
             # One answer of upstream is all it takes to know the time; without its Date they go as they are.
             if not self._clock.is_trusted():
                 with contextlib.suppress(UpstreamError):
                     self._upstream.describe()
             boot_id = self._clock.boot_id
-            self._journal.correct_stamps(
+            self._stamps.correct(
                 boot_id, lambda boottime_s: self._clock.corrected(boot_id, boottime_s), self._clock.now()
             )
             batch = self._journal.pending(self._list_id, after_id=after_id, limit=BATCH, choked=choked)

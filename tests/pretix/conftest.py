@@ -12,17 +12,6 @@ from tests.support.pretix import EVENT, PretixStub
 
 
 @pytest.fixture
-def pretix() -> Iterator[PretixStub]:
-    """A scripted pretix, listening."""
-    stub = PretixStub()
-    try:
-        yield stub
-    finally:
-        stub.stop()
-    assert not stub.errors, f"the stub itself went wrong: {stub.errors}"
-
-
-@pytest.fixture
 def seconds() -> Seconds:
     return Seconds()
 

@@ -59,6 +59,66 @@ def test_lists_are_told_with_their_terms(pretix: PretixStub, feed: PretixFeed) -
     }
 
 
+def test_a_question_is_told_if_it_is_asked_at_the_door_or_shown_there(pretix: PretixStub, feed: PretixFeed) -> None:
+    flags = [(False, False), (True, False), (False, True), (True, True)]
+    pretix.questions = [
+        question(number, ask_during_checkin=is_asked, show_during_checkin=is_shown)
+        for number, (is_asked, is_shown) in enumerate(flags, start=1)
+    ]
+    told = feed.master().catalog.questions
+    assert [(each.id, each.is_asked, each.is_shown) for each in told] == [
+        (2, True, False), (3, False, True), (4, True, True),
+    ]  # fmt: skip
+
+
+def test_an_older_pretix_shows_no_answers(pretix: PretixStub, feed: PretixFeed) -> None:
+    pretix.questions = [question(1)]
+    assert "show_during_checkin" not in pretix.questions[0]
+    (told,) = feed.master().catalog.questions
+    assert (told.is_asked, told.is_shown, told.identifier, told.depends_on, told.depends_values) == (
+        True, False, "", None, (),
+    )  # fmt: skip
+
+
+def test_questions_and_options_bear_their_identifiers_and_what_they_depend_on(
+    pretix: PretixStub, feed: PretixFeed
+) -> None:
+    options = [{"id": 9, "position": 1, "identifier": "LARGE", "answer": {"en": "Large"}}]
+    pretix.questions = [
+        question(1, type="C", identifier="SIZE", options=options, dependency_question=None, dependency_values=[]),
+        question(2, identifier="", dependency_question=1, dependency_values=["LARGE", "OTHER"]),
+        question(3, dependency_question=4, dependency_values=["True"]),
+    ]
+    size, colour, third = feed.master().catalog.questions
+    assert (size.identifier, size.options[0].identifier, size.depends_on) == ("SIZE", "LARGE", None)
+    assert (colour.identifier, colour.depends_on, colour.depends_values) == ("", 1, ("LARGE", "OTHER"))
+    assert (third.depends_on, third.depends_values) == (4, ("True",))
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [(None, ()), ("LARGE", ()), (5, ()), ({"a": 1}, ()), ([True, 5], ("True", "5")), (["\ud800"], ("?",))],
+)
+def test_odd_values_of_a_dependency_do_no_harm(
+    pretix: PretixStub, feed: PretixFeed, values: object, kept: tuple[str, ...]
+) -> None:
+    pretix.questions = [question(2, dependency_question=1, dependency_values=values)]
+    assert feed.master().catalog.questions[0].depends_values == kept
+
+
+def test_the_event_is_told_with_its_language_and_its_state(pretix: PretixStub, feed: PretixFeed) -> None:
+    about = feed.master().catalog.event
+    assert (about.locale, about.has_subevents, about.is_live, about.is_test, about.currency) == (
+        "en", False, True, False, "",
+    )  # fmt: skip
+    pretix.locale = "de-informal"
+    pretix.event.update(has_subevents=True, live=False, testmode=True, currency="CHF")
+    about = PretixFeed(feed._connection, feed.event).master().catalog.event
+    assert (about.locale, about.has_subevents, about.is_live, about.is_test, about.currency) == (
+        "de-informal", True, False, True, "CHF",
+    )  # fmt: skip
+
+
 def test_names_come_in_the_events_own_language(pretix: PretixStub, feed: PretixFeed) -> None:
     pretix.locale = "de-informal"
     pretix.items.append(

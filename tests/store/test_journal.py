@@ -194,19 +194,19 @@ def scan_untrusted(venue: Venue, secret: str, *, boot_id: str, boottime_s: float
 def test_what_was_stamped_without_trust_is_corrected_once(venue: Venue) -> None:
     scan_untrusted(venue, "t1", boot_id="now", boottime_s=100.0)
     assert (venue.checkin.stamp, venue.checkin.is_offline) == (StampKind.UNTRUSTED, True)
-    journal = venue.store.journal
-    journal.correct_stamps("now", lambda boottime_s: None, EIGHT)
+    stamps = venue.store.stamps
+    stamps.correct("now", lambda boottime_s: None, EIGHT)
     assert venue.checkin.stamp is StampKind.UNTRUSTED, "nobody knows the time yet"
-    journal.correct_stamps("now", lambda boottime_s: EIGHT + timedelta(seconds=boottime_s), EIGHT)
+    stamps.correct("now", lambda boottime_s: EIGHT + timedelta(seconds=boottime_s), EIGHT)
     assert (venue.checkin.stamp, venue.checkin.datetime) == (StampKind.CORRECTED, EIGHT + timedelta(seconds=100))
-    journal.correct_stamps("now", lambda boottime_s: EIGHT, EIGHT)
+    stamps.correct("now", lambda boottime_s: EIGHT, EIGHT)
     assert venue.checkin.datetime == EIGHT + timedelta(seconds=100)
     assert venue.checkin.conflict is None
 
 
 def test_one_of_an_earlier_boot_cannot_be_corrected_and_is_flagged(venue: Venue) -> None:
     scan_untrusted(venue, "t1", boot_id="before", boottime_s=100.0)
-    venue.store.journal.correct_stamps("now", lambda boottime_s: EIGHT, EIGHT)
+    venue.store.stamps.correct("now", lambda boottime_s: EIGHT, EIGHT)
     assert (venue.checkin.stamp, venue.checkin.datetime.year) == (StampKind.UNCORRECTABLE, 2020)
     assert venue.checkin.conflict == ConflictReason.CLOCK_UNTRUSTED
     assert venue.checkin.state is CheckInState.PENDING
@@ -216,17 +216,17 @@ def test_other_checkins_keep_their_time(venue: Venue) -> None:
     venue.scan("t1", datetime=EIGHT)
     venue.scan("t2")
     before = venue.journal
-    venue.store.journal.correct_stamps("this-boot", lambda boottime_s: EIGHT + timedelta(days=1), EIGHT)
+    venue.store.stamps.correct("this-boot", lambda boottime_s: EIGHT + timedelta(days=1), EIGHT)
     assert venue.journal == before
 
 
 def test_the_last_time_on_record_is_one_that_was_trusted(venue: Venue) -> None:
-    assert venue.store.journal.last_recorded_at() is None
+    assert venue.store.stamps.last_recorded_at() is None
     venue.scan("t1")
     trusted_at = venue.now
     venue.scan("t2", datetime=EIGHT + timedelta(days=400))
     scan_untrusted(venue, "t3", boot_id="now", boottime_s=1.0)
-    assert venue.store.journal.last_recorded_at() == trusted_at
+    assert venue.store.stamps.last_recorded_at() == trusted_at
 
 
 # --- nothing is deleted -----------------------------------------------------------------------------------------------

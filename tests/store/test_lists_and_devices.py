@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -17,13 +18,42 @@ from tests.store.venue import EIGHT, LET_IN, HeldWriter, Venue, a_catalog, full_
 
 FULL_CATALOG = Catalog(
     version=3,
-    event=Event("Größe", "Liste", 7, "2026-11-24T20:00:00Z", None, "Europe/Berlin", "https://x.example/", "Ö"),
+    event=Event(
+        "Größe",
+        "Liste",
+        7,
+        "2026-11-24T20:00:00Z",
+        None,
+        "Europe/Berlin",
+        "https://x.example/",
+        "Ö",
+        locale="de",
+        has_subevents=True,
+        is_live=False,
+        is_test=True,
+        currency="EUR",
+    ),
     items=(Item(1, "Ticket", True, (Variation(4, "Rot"), Variation(5, "Blau"))), Item(2, "Shirt", False)),
     questions=(
-        Question(3, "M", "Was?", True, 1, frozenset({2, 1}), (Option(8, "Ja"), Option(9, "Nein"))),
+        Question(3, "M", "Was?", True, 1, frozenset({2, 1}), (Option(8, "Ja", "JA"), Option(9, "Nein", "NEIN")), "WAS"),
         Question(4, "S", "Wer?", False, 0, frozenset({2})),
+        Question(
+            5,
+            "TEL",
+            "Wo?",
+            False,
+            2,
+            frozenset({1}),
+            (),
+            "WO",
+            is_asked=False,
+            is_shown=True,
+            depends_on=3,
+            depends_values=("JA", "NEIN"),
+        ),
     ),
 )
+ASKED = FULL_CATALOG.questions[0]
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -42,8 +72,30 @@ def test_a_list_is_there_at_once_and_after_a_restart(tmp_path: Path) -> None:
 
 def test_a_catalog_survives_the_disk() -> None:
     assert catalog_from_json(catalog_to_json(FULL_CATALOG)) == FULL_CATALOG
+    assert catalog_from_json(catalog_to_json(replace(FULL_CATALOG, questions=(ASKED,)))).questions == (ASKED,)
     slugged = replace(FULL_CATALOG, event=replace(FULL_CATALOG.event, subevent="a name"))
     assert catalog_from_json(catalog_to_json(slugged)) == slugged
+
+
+def test_a_catalog_that_an_earlier_version_kept_is_read_as_it_was_meant() -> None:
+    """What that one did not know is not there: each question that it kept is asked, and depends on none."""
+    raw = json.loads(catalog_to_json(FULL_CATALOG))
+    for key in ("locale", "has_subevents", "is_live", "is_test", "currency", "date_admission"):
+        del raw["event"][key]
+    for question in raw["questions"]:
+        for key in ("identifier", "is_asked", "is_shown", "depends_on", "depends_values"):
+            del question[key]
+        for option in question["options"]:
+            del option["identifier"]
+    for key in ("subevents", "signature_keys"):
+        del raw[key]
+    old = catalog_from_json(json.dumps(raw))
+    assert (old.event.locale, old.event.is_live, old.event.currency) == ("en", True, "")
+    assert old.items == FULL_CATALOG.items
+    assert [each.id for each in old.questions] == [3, 4, 5]
+    for each in old.questions:
+        assert (each.is_asked, each.is_shown, each.depends_on, each.depends_values) == (True, False, None, ())
+    assert old.questions[0].options == (Option(8, "Ja"), Option(9, "Nein"))
 
 
 def test_what_upstream_tells_beside_the_tickets_is_learnt_and_told_to_caches(venue: Venue) -> None:

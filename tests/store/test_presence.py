@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edgebox.model import CheckInList, Direction, ListTerms, TicketData, ToldCheckIn
 from edgebox.rules import emptied_at, is_inside
 from edgebox.store import history, presence
+from edgebox.store.journal import export
 from tests.store.fair import MAIN, SIDE, Fair, a_ticket, an_order, entry, leaving
 from tests.store.venue import EIGHT, LET_IN, SHIRT, TICKET
 
@@ -54,6 +55,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("scan"), st.sampled_from(TICKETS), st.sampled_from([MAIN, SIDE]), st.sampled_from(Direction)),
         st.tuples(st.just("settle")),
+        st.tuples(st.just("undo")),
         st.tuples(st.just("tell"), st.sampled_from(TICKETS)),  # what the box has told, and perhaps more
         st.tuples(st.just("tell without"), st.sampled_from(TICKETS)),
         st.tuples(st.just("elsewhere"), st.sampled_from(TICKETS), st.sampled_from(Direction)),
@@ -94,6 +96,12 @@ class Model:
             for number, checkin in self.waiting:
                 self.upstream[number].add(checkin)
             self.waiting = []
+        elif verb == "undo":
+            journal = fair.store.journal
+            undoable = [row.checkin for row in export(fair.store.reading()) if journal.is_undoable(row.checkin)]
+            if undoable:
+                journal.undo(undoable[-1].id, "Bea", "wrong guest", fair.now)
+                self.waiting = [each for each in self.waiting if each[1].at != undoable[-1].datetime]
         elif verb == "let pass":
             fair.now += timedelta(hours=int(str(what[0])))
         else:
@@ -158,7 +166,8 @@ def agrees(fair: Fair, list_: CheckInList) -> None:
     connection = fair.store.reading()
     values = presence.parameters(connection, list_, fair.now)
     entered = {row[0] for row in connection.execute(presence.ENTERED, values)}
-    inside = {row[0] for row in connection.execute(presence.INSIDE, values)}
+    is_here = f"SELECT ticket_id FROM ({presence.SEEN}) WHERE {presence.is_inside(list_)}"
+    inside = {row[0] for row in connection.execute(is_here, values)}
     total = entries = present = 0
     for number in TICKETS:
         held = history.find(connection, list_, f"s{number:04d}")

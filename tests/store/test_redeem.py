@@ -116,6 +116,42 @@ def test_answers_count_for_the_same_ticket_on_every_list_of_the_event(venue: Ven
         assert venue.scan(questions_supported=True) is verdict
 
 
+def answers_of(venue: Venue, **request: object) -> dict[int, str]:
+    return dict(venue.redeem(**request).answers)  # type: ignore[arg-type]
+
+
+def test_the_newest_answer_on_record_is_the_one_that_holds(venue: Venue) -> None:
+    venue.store.lists.learn(venue.list_, a_catalog(SIZE, replace(SIZE, id=8)), subevent=None)
+    venue.pull(told(answers=((7, "told"), (9, "of another question"))))
+    assert answers_of(venue) == {7: "told", 9: "of another question"}
+    assert answers_of(venue, is_forced=True, answers={7: "first", 8: "x"}) == {
+        7: "first", 8: "x", 9: "of another question",
+    }  # fmt: skip
+    assert answers_of(venue, is_forced=True, answers={7: "second"})[7] == "second"
+    assert answers_of(venue)[7] == "second"
+
+
+def test_answers_that_came_with_a_refusal_do_not_hold_but_are_told_to_whoever_is_asked_again(venue: Venue) -> None:
+    venue.store.lists.learn(venue.list_, a_catalog(SIZE, replace(SIZE, id=8)), subevent=None)
+    venue.pull(told())
+    assert answers_of(venue, questions_supported=True, answers={7: "M"}) == {7: "M"}, "8 is open still"
+    assert answers_of(venue, questions_supported=True, answers={7: "L", 8: "x"}) == {7: "L", 8: "x"}
+    assert venue.redeem(answers={7: "XL"}).verdict.reason is REDEEMED
+    assert answers_of(venue, answers={7: "XL"}) == {7: "L", 8: "x"}
+
+
+def test_the_same_check_in_told_again_has_the_answers_that_are_on_record(venue: Venue) -> None:
+    venue.store.lists.learn(venue.list_, a_catalog(SIZE), subevent=None)
+    venue.pull(told())
+    venue.scan(nonce="n1", answers={7: "M"})
+    assert answers_of(venue, nonce="n1", answers={7: "L"}) == {7: "M"}
+
+
+def test_of_an_item_without_questions_there_are_no_answers(venue: Venue) -> None:
+    venue.pull(told(answers=((7, "told"),)))
+    assert answers_of(venue, answers={7: "M"}) == {}
+
+
 # --- lists from a file, and several lists -----------------------------------------------------------------------------
 
 

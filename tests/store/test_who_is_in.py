@@ -5,6 +5,9 @@ The model knows nothing of the store's numbers. It keeps what really happened, i
 * nobody gets in twice: a ticket that was let in stays used until upstream undid that very entry;
 * nobody gets in whose entry elsewhere was the last thing that a finished download told;
 * nobody is kept out any longer once a whole download that began after everything else says that they may come.
+
+Upstream knows no exits: the box keeps them. They let nobody in. Whoever left last is not inside; whoever came in last
+is, unless that was undone.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edgebox.model import CheckIn, ConflictReason, Reason, ToldTicket
+from edgebox.model import CheckIn, CheckInState, ConflictReason, Direction, Reason, ToldTicket
 from edgebox.store.snapshots import Snapshot
 from tests.store.venue import LET_IN, Venue, told
 
@@ -49,6 +52,8 @@ class Truth:
     """When the newest whole download was asked for that told none."""
     told_gone_at: int = -1
     told_there_at: int = -1
+    last_way: Direction | None = None
+    """Of the last that happened at the box's door."""
 
     @property
     def is_in_upstream(self) -> bool:
@@ -98,6 +103,7 @@ class WhoIsIn(RuleBasedStateMachine):
         reason = self.venue.scan(secret, is_forced=is_forced)
         if reason is LET_IN:
             truth.entries[self.venue.checkin.id] = Entry(now)
+            truth.last_way = Direction.ENTRY
         if is_forced:
             assert reason is LET_IN or (reason is Reason.UNKNOWN_TICKET and truth.told_there_at < 0)
             return
@@ -112,6 +118,25 @@ class WhoIsIn(RuleBasedStateMachine):
         newest_at = max(truth.told_in_at, truth.told_gone_at)
         if truth.told_there_at > newest_at and truth.told_out_at > newest_at and is_settled_in_time:
             assert reason is LET_IN, f"kept out: {reason}"
+
+    @rule(secret=secrets, is_forced=st.booleans())
+    def leave(self, secret: str, is_forced: bool) -> None:
+        self.tick()
+        reason = self.venue.scan(secret, is_forced=is_forced, direction=Direction.EXIT)
+        if reason is LET_IN:
+            self.truth[secret].last_way = Direction.EXIT
+            assert self.venue.checkin.state is CheckInState.KEPT
+        else:
+            assert reason in (Reason.UNKNOWN_TICKET, Reason.WITHDRAWN)
+
+    @rule(secret=secrets)
+    def staff_undo_the_last(self, secret: str) -> None:
+        """An exit, which nobody else was told of; and what came before it is the last again."""
+        rows = [row.checkin for row in self.venue.journal if row.checkin.secret == secret]
+        rows = [checkin for checkin in rows if checkin.state is not CheckInState.CANCELLED]
+        if rows and rows[-1].direction is Direction.EXIT:
+            self.venue.store.journal.undo(rows[-1].id, "Bea", "did not leave", self.venue.now)
+            self.truth[secret].last_way = rows[-2].direction if len(rows) > 1 else None
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
@@ -232,15 +257,23 @@ class WhoIsIn(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """With what was under way lost."""
+        now = self.venue.now
         self.venue.close()
         self.venue = Venue(self.data_dir)
+        self.venue.now = now
         self.download = self.looked_up = None
 
     @invariant()
     def what_is_shown_agrees(self) -> None:
+        inside = self.venue.inside()
         for secret, truth in self.truth.items():
-            if truth.told_there_at >= 0:
-                self.venue.is_in(secret)
+            if truth.told_there_at < 0:
+                continue
+            is_in = self.venue.is_in(secret)
+            if truth.last_way is Direction.EXIT:
+                assert secret not in inside, "inside although they left"
+            elif truth.last_way is None or not list(truth.entries.values())[-1].is_undone:
+                assert (secret in inside) == is_in
 
 
 TestWhoIsIn = WhoIsIn.TestCase

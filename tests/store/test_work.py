@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebox.model import Question
+from edgebox.model import Direction, Question
 from edgebox.store import tickets
 from edgebox.store.db import Connection
 from edgebox.store.log import entries
@@ -91,6 +91,7 @@ def compare(venue: Venue) -> None:
 ACTIONS: dict[str, Callable[[Venue], object]] = {
     "let in": lambda venue: venue.scan("s00150", answers={7: "x"}, questions_supported=True, nonce="a"),
     "the same nonce again": lambda venue: venue.scan("s00150", nonce="a"),
+    "let out": lambda venue: venue.scan("s00150", direction=Direction.EXIT),
     "refused": lambda venue: venue.scan("s00002"),
     "forced": lambda venue: venue.scan("s00004", is_forced=True),
     "unknown": lambda venue: venue.scan("nobody", nonce="b"),
@@ -107,7 +108,7 @@ ACTIONS: dict[str, Callable[[Venue], object]] = {
     "conflicts": lambda venue: venue.store.journal.open_conflicts(),
     "compared": compare,
     "looked up": lambda venue: venue.look_up(told("s00180", attendee_name="Renamed")),
-    "last recorded": lambda venue: venue.store.journal.last_recorded_at(),
+    "last recorded": lambda venue: venue.store.stamps.last_recorded_at(),
     "log of a secret": lambda venue: venue.log(secret="s00004"),
     "first of the log": lambda venue: next(entries(venue.store.reading())),
 }

@@ -29,7 +29,7 @@ from edgebox.model import (
     ToldCheckIn,
     ToldTicket,
 )
-from edgebox.store import Store
+from edgebox.store import Store, presence
 from edgebox.store.devices import NewDevice
 from edgebox.store.journal import ExportedCheckIn, export
 from edgebox.store.lists import NewList
@@ -143,6 +143,19 @@ class Venue:
             assert self.encoded() == counted
             assert self.store.tickets.counts(self.list_).all.checkins == sum(counted.values())
         return found.is_redeemed
+
+    def inside(self) -> set[str]:
+        """The secrets of those who are inside, by the statement over all tickets, which must agree with the counts."""
+        connection = self.store.reading()
+        rows = connection.execute(
+            f"SELECT secret FROM ({presence.SEEN}) JOIN ticket ON ticket.id = ticket_id"
+            f" WHERE {presence.is_inside(self.list_)}",
+            presence.parameters(connection, self.list_, self.now),
+        )
+        found = {row["secret"] for row in rows}
+        on_list = {each.ticket.data.secret for each in self.store.tickets.counted(self.list_, None)}
+        assert self.store.tickets.counts(self.list_).all.inside == len(found & on_list)
+        return found
 
     def encoded(self) -> dict[str, bool]:
         """Whether the tickets of a download are in."""

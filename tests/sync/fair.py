@@ -50,7 +50,7 @@ class Fair:
         for number in numbers or (1,):
             self.box.add_offered(EVENT, number)
         for list_ in self.lists:
-            self.box.add_device(f"door {list_.id}", list_.id)
+            self.box.scanners.add(f"door {list_.id}", list_.id)
         self.follower = self.new_follower()
         self.progress: list[tuple[int, int | None]] = []
 

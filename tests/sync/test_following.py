@@ -269,7 +269,7 @@ def test_without_a_list_nothing_is_pulled(fair: Fair) -> None:
 def test_a_list_that_is_registered_later_has_the_tickets_at_once(fair: Fair, pretix: PretixStub) -> None:
     pretix.lists.append(check_in_list(2, "VIP", all_products=False, limit_products=[99]))
     late = fair.box.add_offered(EVENT, 2)
-    fair.box.add_device("late", late.id)
+    fair.box.scanners.add("late", late.id)
     assert fair.scan("secret1", late.id).verdict.reason is Reason.PRODUCT, "and lets in only whom it is for"
     assert fair.scan("secret1").verdict.is_ok
 

@@ -236,7 +236,7 @@ def test_one_list_that_is_refused_leaves_another_alone(open_venue: OpenVenue, st
         other.event = "second"
         other.add_tickets(1)
         second = venue.box.add_list(other.url, other.key)
-        gate = venue.box.add_device("gate", second.id)
+        gate = venue.box.scanners.add("gate", second.id)
         venue.box.sync_now()
         venue.scan(SECRET)
         from_second = venue.box.get_list(second.id)

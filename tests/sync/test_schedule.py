@@ -344,7 +344,7 @@ def test_many_lists_that_hang_do_not_hold_up_one_that_does_not(open_venue: OpenV
         healthy_stub.event = "healthy"
         healthy_stub.add_tickets(1)
         healthy = venue.box.add_list(healthy_stub.url, healthy_stub.key)
-        doors = {list_.id: venue.box.add_device(f"door {list_.id}", list_.id) for list_ in (*hanging, healthy)}
+        doors = {list_.id: venue.box.scanners.add(f"door {list_.id}", list_.id) for list_ in (*hanging, healthy)}
         venue.box.sync.start()
         wait_until(lambda: all(status.tickets for status in venue.box.status()), SOON_S, "all lists are pulled")
         hold = Hold()

@@ -70,7 +70,7 @@ class Venue:
         lists = self.box.store.lists.all()
         self.list = lists[0] if lists else self.box.add_list(url or stub.url, stub.key)
         devices = self.box.store.devices.all()
-        self.device = devices[0] if devices else self.box.add_device("door", self.list.id)
+        self.device = devices[0] if devices else self.box.scanners.add("door", self.list.id)
         self.line = self.new_line(monotonic)
 
     def new_line(self, monotonic: Callable[[], float] = time.monotonic) -> Line:

@@ -112,7 +112,7 @@ class House:
         self.box = Box(config, self.clock)
         if not self.box.store.lists.all():
             list_ = self.box.add_list(stub.url, stub.key)
-            self.box.add_device("Gate 1", list_.id, key=DEVICE_KEY)
+            self.box.scanners.add("Gate 1", list_.id, key=DEVICE_KEY)
             self.pull()
         if has_passwords:
             for role, password in PASSWORDS.items():

@@ -30,6 +30,7 @@ from edgebox.upstream.pretix.shapes import (
     ids,
     in_language,
     objects,
+    storable,
 )
 from edgebox.upstream.transport import LOGIN_PAGE_HINT
 from edgebox.upstream.wire import BadShape
@@ -149,6 +150,11 @@ class MasterData:
                 timezone=an_optional_text(about, "timezone") or "UTC",
                 url=an_optional_text(about, "public_url"),
                 date_admission=an_optional_text(about, "date_admission"),
+                locale=locale,
+                has_subevents=about.get("has_subevents") is True,
+                is_live=about.get("live") is not False,
+                is_test=about.get("testmode") is True,
+                currency=an_optional_text(about, "currency") or "",
             ),
             items=tuple(_item(raw, locale) for raw in self._items.raw),
             questions=tuple(_questions(self._questions.raw, locale)),
@@ -257,12 +263,13 @@ def _item(raw: object, locale: str) -> Item:
 
 
 def _questions(raws: list[Any], locale: str) -> Iterator[Question]:
-    """Those that are asked at the door."""
+    """Those that are asked at the door, or shown there with their answer."""
     for raw in raws:
         told = an_object(raw, "a question")
-        if not a_flag(told, "ask_during_checkin", False):
+        is_asked, is_shown = (a_flag(told, f"{verb}_during_checkin", False) for verb in ("ask", "show"))
+        if not (is_asked or is_shown):
             continue
-        position = told.get("position", 0)
+        position, values = told.get("position", 0), told.get("dependency_values")
         options = sorted(
             (an_object(option, "an option") for option in objects(told, "options")),
             key=lambda option: position if isinstance(position := option.get("position", 0), int) else 0,
@@ -274,7 +281,19 @@ def _questions(raws: list[Any], locale: str) -> Iterator[Question]:
             is_required=a_flag(told, "required", False),
             position=position if isinstance(position, int) else 0,
             item_ids=frozenset(ids(told, "items")),
-            options=tuple(Option(an_id(each, "id"), in_language(each.get("answer"), locale)) for each in options),
+            options=tuple(
+                Option(
+                    id=an_id(each, "id"),
+                    text=in_language(each.get("answer"), locale),
+                    identifier=an_optional_text(each, "identifier") or "",
+                )
+                for each in options
+            ),
+            identifier=an_optional_text(told, "identifier") or "",
+            is_asked=is_asked,
+            is_shown=is_shown,
+            depends_on=an_optional_id(told, "dependency_question"),
+            depends_values=tuple(storable(str(each)) for each in values) if isinstance(values, list) else (),
         )
 
 
