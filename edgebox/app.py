@@ -17,20 +17,17 @@ from flask import Flask, Response, jsonify, request
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
 from edgebox import web
 from edgebox.box import Box
-from edgebox.devices import pretixdroid
+from edgebox.devices import pretixdroid, pretixscan
 from edgebox.devices.pretixdroid.telling import error_body
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
 """Of one request; the longest honest one is a redeem with many long answers."""
-
-DEVICES = "pretixdroid/"
-"""Below this address there are devices, which want JSON whatever they say."""
 
 MAX_CONNECTIONS = 1000
 """200 scanners keep one or a few open each, and those that left the Wi-Fi without a word keep theirs for a while; the
@@ -48,6 +45,9 @@ WAITRESS: dict[str, Any] = {
     "log_socket_errors": False,
     # No Server header: nobody needs to know.
     "ident": None,
+    # The thread that has an answer sends it itself, as soon as there is more than a head. Left to waitress's own
+    # thread, each send is one more turn for which that has to wait behind all the others.
+    "send_bytes": 256,
 }
 """How waitress runs the box; `threads` comes from the configuration: each may wait for a commit, and those that wait
 together share one."""
@@ -71,21 +71,23 @@ def create_app(box: Box) -> Flask:
             return jsonify({"status": "error", "message": f"the store cannot be written: {failure}"}), 503
         return jsonify({"status": "ok"}), 200
 
-    devices, pages = _create_device_app(box), app.wsgi_app
+    # Each dialect is an application of its own, so that no scan walks past what only the pages need (sessions, log-ins,
+    # languages, their many addresses), and whatever goes wrong is told in the dialect's own way.
+    droid = _new_app("edgebox.devices", _refuse_in_json)
+    droid.register_blueprint(pretixdroid.create_blueprint(box))
+    scan = _new_app("edgebox.devices", pretixscan.refuse)
+    scan.register_blueprint(pretixscan.create_blueprint(box))
+    droid_app, scan_app, pages = droid.wsgi_app, scan.wsgi_app, app.wsgi_app
 
     def by_address(environ: dict[str, Any], start_response: Any) -> Any:
-        is_for_devices = environ["PATH_INFO"].lstrip("/").startswith(DEVICES)
-        return (devices.wsgi_app if is_for_devices else pages)(environ, start_response)
+        path = environ["PATH_INFO"].lstrip("/")
+        if path.startswith(pretixdroid.PREFIX):
+            return droid_app(environ, start_response)
+        if path.startswith(pretixscan.PREFIXES):
+            return scan_app(environ, start_response)
+        return pages(environ, start_response)
 
     app.wsgi_app = by_address  # type: ignore[method-assign]
-    return app
-
-
-def _create_device_app(box: Box) -> Flask:
-    """What devices speak to: an application of its own, so that no scan walks past what only the pages need (sessions,
-    log-ins, languages, their many addresses). Whatever goes wrong is told in JSON."""
-    app = _new_app("edgebox.devices", _refuse_in_json)
-    app.register_blueprint(pretixdroid.create_blueprint(box))
     return app
 
 
@@ -98,10 +100,10 @@ def _new_app(name: str, refuse: Callable[[HTTPException], Response]) -> Flask:
     app.register_error_handler(HTTPException, refuse)
 
     @app.errorhandler(Exception)
-    def fail(error: Exception) -> tuple[Response, int]:
+    def fail(error: Exception) -> Response:
         # The path alone: the query holds the key.
         log.error("%s %r failed", request.method, request.path, exc_info=error)
-        return jsonify(error_body("server_error", "The box has a fault; nothing was recorded. Please tell staff.")), 500
+        return refuse(InternalServerError())
 
     return app
 

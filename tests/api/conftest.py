@@ -47,7 +47,7 @@ class Venue:
     def open(self, saved: dict[str, Any] | None = None) -> CheckInList:
         """Register the list and its first device."""
         list_ = self.box.add_saved(saved or self.saved(), "the test's event")
-        self.box.add_device("Gate 1", list_.id, key=KEY)
+        self.box.scanners.add("Gate 1", list_.id, key=KEY)
         return list_
 
     def tell(self, list_: CheckInList) -> None:

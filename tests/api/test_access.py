@@ -35,7 +35,7 @@ def series(venue: Venue, subevent: int, key: str) -> None:
     saved = venue.saved()
     saved["status"]["event"]["subevent"] = subevent
     list_ = venue.box.add_saved(saved, "a date")
-    venue.box.add_device(f"Gate of {subevent}", list_.id, key=key)
+    venue.box.scanners.add(f"Gate of {subevent}", list_.id, key=key)
 
 
 def ask(venue: Venue, verb: str, path: str, check: int, **options: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_the_key_counts_in_the_query_only(opened: Venue) -> None:
 def test_a_valid_key_opens_no_other_event_of_the_box(opened: Venue) -> None:
     opened.event.event = "othercon"
     other = opened.box.add_saved(opened.saved(), "another event")
-    opened.box.add_device("Elsewhere", other.id, key="OTHERKEY")
+    opened.box.scanners.add("Elsewhere", other.id, key="OTHERKEY")
     for verb in VERBS:
         assert ask(opened, verb, opened.path, 403, query_string={"key": KEY})["reason"] == "invalid_key"
     assert opened.get("status", key="OTHERKEY")["event"]["slug"] == "othercon"
@@ -116,7 +116,7 @@ def test_two_lists_of_one_event_are_told_apart_by_the_key(opened: Venue) -> None
     opened.event.list_name, opened.event.tickets = "Backstage", {}
     opened.event.add_ticket("crew")
     other = opened.box.add_saved(opened.saved(), "another list")
-    opened.box.add_device("Backstage", other.id, key="BACKSTAGE")
+    opened.box.scanners.add("Backstage", other.id, key="BACKSTAGE")
     assert opened.redeem("abc", key="BACKSTAGE")["reason"] == "unknown_ticket"
     assert opened.redeem("crew")["reason"] == "unknown_ticket"
     assert opened.redeem("crew", key="BACKSTAGE")["status"] == "ok"
@@ -164,7 +164,7 @@ def test_slashes_are_taken_as_they_come_and_nothing_redirects(opened: Venue, ver
 
 
 def test_a_revoked_device_is_out_at_once(opened: Venue) -> None:
-    opened.box.revoke_device("Gate 1")
+    opened.box.scanners.revoke("Gate 1")
     for verb in VERBS:
         assert ask(opened, verb, opened.path, 403, query_string={"key": KEY})["reason"] == "invalid_key"
 
@@ -192,7 +192,7 @@ def test_a_list_that_goes_while_a_scan_is_under_way_is_unknown(opened: Venue, mo
 
 def test_a_lists_upstream_key_opens_nothing(venue: Venue) -> None:
     list_ = venue.box.add_list("http://127.0.0.1:9/pretixdroid/api/demoorga/democon/", "UPSTREAMKEY")
-    venue.box.add_device("Gate 1", list_.id, key=KEY)
+    venue.box.scanners.add("Gate 1", list_.id, key=KEY)
     for verb in VERBS:
         assert ask(venue, verb, venue.path, 403, query_string={"key": "UPSTREAMKEY"})["reason"] == "invalid_key"
 

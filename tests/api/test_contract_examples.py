@@ -38,7 +38,7 @@ PETER_HIGGS = {
 @pytest.fixture
 def address(venue: Venue) -> Iterator[tuple[str, int]]:
     list_ = venue.box.add_saved(demo_event(NOW.date()), "the demo event")
-    venue.box.add_device("demo scanner", list_.id, key=DEMO_KEY)
+    venue.box.scanners.add("demo scanner", list_.id, key=DEMO_KEY)
     with served(venue.box) as url:
         parts = urlsplit(url)
         yield str(parts.hostname), int(parts.port or 0)

@@ -42,7 +42,7 @@ class Door:
             terms=terms,
         )  # fmt: skip
         self.box.store.lists.add(new, NOW)
-        self.box.add_device("Gate 1", self.list_.id, key=KEY)
+        self.box.scanners.add("Gate 1", self.list_.id, key=KEY)
         self.client = create_app(self.box).test_client()
 
     @property

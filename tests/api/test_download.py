@@ -86,7 +86,7 @@ def test_a_limited_device_gets_its_items_only(venue: Venue) -> None:
     venue.event.add_ticket("shirt", item_id=1)
     venue.event.add_ticket("ticket")
     list_ = venue.open()
-    venue.box.add_device("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}))
+    venue.box.scanners.add("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}))
     assert secrets_of(venue, "SHIRTSONLY") == ["shirt"]
     assert secrets_of(venue) == ["shirt", "ticket"]
 

@@ -29,7 +29,7 @@ def test_a_full_disk_stops_redeems_alone_and_is_told(box: BoxProcess) -> None:
     event.add_tickets(3, "t")
     prepare = Box(Config(data_dir=Path(box.data_dir)))
     list_ = prepare.add_saved({"status": event.status(), "download": event.download()}, "the test's event")
-    prepare.add_device("Gate 1", list_.id, key=KEY)
+    prepare.scanners.add("Gate 1", list_.id, key=KEY)
     prepare.close()
     box.start()
     assert box.redeem(KEY, "t000000").json()["status"] == "ok"

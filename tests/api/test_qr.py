@@ -36,7 +36,7 @@ def test_it_says_3_also_where_upstream_speaks_version_2(venue: Venue) -> None:
 
 def test_it_tells_the_devices_limits(venue: Venue) -> None:
     list_ = venue.open()
-    venue.box.add_device("Limited", list_.id, key="LIMITED", allow_search=False, show_info=False)
+    venue.box.scanners.add("Limited", list_.id, key="LIMITED", allow_search=False, show_info=False)
     told = qr_of(venue, "Limited")
     assert (told["allow_search"], told["show_info"]) == (False, False)
 

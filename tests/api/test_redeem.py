@@ -79,7 +79,7 @@ def test_an_unknown_ticket_is_the_only_refusal_without_data(venue: Venue) -> Non
     venue.event.add_ticket("asked")
     venue.event.add_question(7, "S", [2])
     list_ = venue.open()
-    venue.box.add_device("Tickets only", list_.id, key="TICKETSONLY", item_ids=frozenset({2}))
+    venue.box.scanners.add("Tickets only", list_.id, key="TICKETSONLY", item_ids=frozenset({2}))
     del venue.event.tickets["gone"]
     venue.tell(list_)
     venue.redeem("in")
@@ -121,7 +121,7 @@ def test_already_redeemed_says_when_in_the_events_zone_and_at_which_device(venue
     venue.event.timezone = "Europe/Berlin"
     venue.event.add_ticket("abc")
     list_ = venue.open()
-    venue.box.add_device("Gate 2", list_.id, key="SECONDGATE")
+    venue.box.scanners.add("Gate 2", list_.id, key="SECONDGATE")
     venue.redeem("abc")
     venue.now += timedelta(minutes=5)
     venue.redeem("abc", force=True, key="SECONDGATE")
@@ -232,7 +232,7 @@ def test_force_passes_unpaid_and_withdrawn_but_not_unknown_and_product(venue: Ve
     venue.event.add_ticket("gone")
     venue.event.add_ticket("shirt", item_id=1)
     list_ = venue.open()
-    venue.box.add_device("Tickets only", list_.id, key="TICKETSONLY", item_ids=frozenset({2}))
+    venue.box.scanners.add("Tickets only", list_.id, key="TICKETSONLY", item_ids=frozenset({2}))
     venue.event.tickets["gone"].order_status = CANCELED
     venue.tell(list_)
     assert venue.redeem("pending", force=True)["status"] == "ok"
@@ -266,7 +266,7 @@ def test_redeemed_is_the_real_state_whatever_the_verdict(venue: Venue) -> None:
     venue.event.add_ticket("asked")
     venue.event.add_question(7, "S", [2])
     list_ = venue.open()
-    venue.box.add_device("Tickets only", list_.id, key="TICKETSONLY", item_ids=frozenset({2}))
+    venue.box.scanners.add("Tickets only", list_.id, key="TICKETSONLY", item_ids=frozenset({2}))
 
     def redeemed(secret: str, **form: Any) -> object:
         return venue.redeem(secret, **form)["data"]["redeemed"]

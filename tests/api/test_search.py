@@ -102,8 +102,8 @@ def test_only_what_the_device_may_scan_is_shown(venue: Venue) -> None:
     venue.event.add_ticket("shirt", item_id=1)
     venue.event.add_ticket("ticket", item_id=2)
     list_ = venue.open()
-    venue.box.add_device("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}))
-    venue.box.add_device("Nothing", list_.id, key="NOTHINGATALL", item_ids=frozenset())
+    venue.box.scanners.add("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}))
+    venue.box.scanners.add("Nothing", list_.id, key="NOTHINGATALL", item_ids=frozenset())
     assert found(venue, "Lovelace") == ["shirt", "ticket"]
     assert found(venue, "Lovelace", key="SHIRTSONLY") == ["shirt"]
     assert found(venue, "ticket", key="SHIRTSONLY") == []
@@ -114,14 +114,14 @@ def test_a_limited_device_gets_25_of_its_own(venue: Venue) -> None:
     venue.event.add_tickets(30, "a-first")
     venue.event.add_ticket("shirt", item_id=1, attendee_name="Zoe Lovelace")
     list_ = venue.open()
-    venue.box.add_device("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}))
+    venue.box.scanners.add("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}))
     assert found(venue, "Lovelace", key="SHIRTSONLY") == ["shirt"]
 
 
 def test_a_device_without_search_finds_by_the_start_of_the_secret_alone(venue: Venue) -> None:
     venue.event.add_ticket("secret99", order="ORDER", attendee_name="Ada Lovelace")
     list_ = venue.open()
-    venue.box.add_device("No search", list_.id, key="NOSEARCH", allow_search=False)
+    venue.box.scanners.add("No search", list_.id, key="NOSEARCH", allow_search=False)
     assert found(venue, "secr", key="NOSEARCH") == ["secret99"]
     for query in ("ORDER", "Lovelace", "ecret99"):
         assert found(venue, query, key="NOSEARCH") == []
@@ -154,7 +154,7 @@ def test_another_lists_tickets_are_not_found(venue: Venue) -> None:
     venue.event.list_name, venue.event.tickets = "Backstage", {}
     venue.event.add_ticket("second", attendee_name="Ada Lovelace")
     other = venue.box.add_saved(venue.saved(), "another list")
-    venue.box.add_device("Backstage", other.id, key="BACKSTAGE")
+    venue.box.scanners.add("Backstage", other.id, key="BACKSTAGE")
     assert found(venue, "Lovelace") == ["first"]
     assert found(venue, "Lovelace", key="BACKSTAGE") == ["second"]
 

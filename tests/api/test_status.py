@@ -108,7 +108,7 @@ def test_a_limited_device_gets_the_whole_lists_counts(venue: Venue) -> None:
     venue.event.add_ticket("shirt", item_id=1)
     venue.event.add_ticket("ticket")
     list_ = venue.open()
-    venue.box.add_device("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}), show_info=False)
+    venue.box.scanners.add("Shirts", list_.id, key="SHIRTSONLY", item_ids=frozenset({1}), show_info=False)
     assert venue.get("status", key="SHIRTSONLY") == venue.get("status")
 
 
@@ -129,7 +129,7 @@ def test_each_list_has_its_own_numbers_and_version(venue: Venue) -> None:
     venue.event.list_name, venue.event.version = "Backstage", 2
     del venue.event.tickets["t000001"]
     other = venue.box.add_saved(venue.saved(), "another list")
-    venue.box.add_device("Backstage", other.id, key="BACKSTAGE")
+    venue.box.scanners.add("Backstage", other.id, key="BACKSTAGE")
     venue.redeem("t000000")
     first, second = venue.get("status"), venue.get("status", key="BACKSTAGE")
     assert (counts(first), first["version"], first["event"]["list"]) == ((1, 2), 3, "Default")
@@ -138,7 +138,7 @@ def test_each_list_has_its_own_numbers_and_version(venue: Venue) -> None:
 
 def test_a_list_whose_upstream_was_never_reached_speaks_version_2(venue: Venue) -> None:
     list_ = venue.box.add_list("http://127.0.0.1:9/pretixdroid/api/demoorga/democon/", "UPSTREAMKEY")
-    venue.box.add_device("Gate 1", list_.id, key="SCANNERKEY")
+    venue.box.scanners.add("Gate 1", list_.id, key="SCANNERKEY")
     answer = venue.get("status")
     assert (answer["version"], counts(answer), answer["items"]) == (2, (0, 0), [])
     assert answer["event"]["slug"] == "democon"

@@ -170,7 +170,7 @@ def loaded(box: BoxProcess) -> BoxProcess:
     event.add_tickets(TICKETS, "t")
     prepare = Box(Config(data_dir=Path(box.data_dir)))
     list_ = prepare.add_saved({"status": event.status(), "download": event.download()}, "the test's event")
-    prepare.add_device("Gate 1", list_.id, key=KEY)
+    prepare.scanners.add("Gate 1", list_.id, key=KEY)
     prepare.close()
     return box
 

@@ -3,4 +3,7 @@
 from edgebox.devices.pretixdroid.api import create_blueprint
 from edgebox.devices.pretixdroid.qr import configuration
 
-__all__ = ["configuration", "create_blueprint"]
+PREFIX = "pretixdroid/"
+"""What the addresses of this dialect begin with."""
+
+__all__ = ["PREFIX", "configuration", "create_blueprint"]

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
 from urllib.parse import parse_qs
 
 from flask import Blueprint, Request, Response
@@ -22,10 +20,11 @@ from werkzeug.routing import Rule
 from werkzeug.wsgi import wrap_file
 
 from edgebox.box import Box
+from edgebox.devices.answering import json_answer
+from edgebox.devices.naming import ItemNames
 from edgebox.devices.pretixdroid.asking import BadRequest, read_query, read_redeem
 from edgebox.devices.pretixdroid.download import Body, Downloads
 from edgebox.devices.pretixdroid.telling import (
-    ItemNames,
     error_body,
     is_worth_telling,
     status_body,
@@ -40,15 +39,13 @@ MAX_RESULTS = 25
 
 Call = Callable[[Request, Device, CheckInList], Response]
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
 
 class _Closed(Exception):
     """The door is closed to this request."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
-        self.answer = _answer(error_body(reason, message), status)
+        self.answer = json_answer(error_body(reason, message), status)
 
 
 def create_blueprint(box: Box) -> Blueprint:
@@ -71,7 +68,7 @@ def create_blueprint(box: Box) -> Blueprint:
             return closed.answer
 
         def refuse(status: int, reason: str, message: str) -> Response:
-            return _answer(error_body(reason, message, list_.version), status)
+            return json_answer(error_body(reason, message, list_.version), status)
 
         if request.method not in methods:
             answer = refuse(405, "method_not_allowed", f"This method is not possible here: use {methods[0]}.")
@@ -139,7 +136,7 @@ class Api:
     def redeem(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """Decide, record, answer."""
         asked = read_redeem(request)
-        return _answer(verdict_body(list_, self._box.redeem(device, list_, asked)))
+        return json_answer(verdict_body(list_, self._box.redeem(device, list_, asked)))
 
     def search(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """At most 25 tickets that the device may scan; none for fewer than four characters."""
@@ -153,7 +150,7 @@ class Api:
         now = self._box.clock.now()
         told = (each for each in found if is_worth_telling(each.ticket, now))
         results = [ticket_body(names, each.ticket, each.is_redeemed) for each in told]
-        return _answer({"results": results, "version": list_.version})
+        return json_answer({"results": results, "version": list_.version})
 
     def download(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """All positions that the list counts, of the device's items; a file for waitress, so that a slow phone holds
@@ -168,11 +165,7 @@ class Api:
 
     def status(self, request: Request, device: Device, list_: CheckInList) -> Response:
         """The event and the list's counts."""
-        return _answer(status_body(list_, self._box.counts(list_)))
-
-
-def _answer(body: dict[str, Any], status: int = 200) -> Response:
-    return Response(_encode(body), status, content_type="application/json")
+        return json_answer(status_body(list_, self._box.counts(list_)))
 
 
 def _compressed(body: Body, request: Request) -> Response:

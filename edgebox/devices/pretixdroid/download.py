@@ -8,7 +8,6 @@ old one is served, and the answer says how old it is.
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 import time
@@ -18,9 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
+from edgebox.devices.answering import encode
+from edgebox.devices.naming import ItemNames
 from edgebox.devices.pretixdroid.telling import (
     TICKET_KEYS,
-    ItemNames,
     is_worth_telling,
     questions_body,
     ticket_body,
@@ -42,7 +42,6 @@ BRIEFLY_S = 1.0
 AT_ONCE = 200
 """Tickets that Python encodes in one go: a scan waits for no more than these."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 Key = tuple[int, frozenset[int] | None]
 
@@ -178,7 +177,7 @@ class Downloads:
 
         worth_telling = told()
         while some := [ticket_body(names, each.ticket, each.is_redeemed) for each in islice(worth_telling, AT_ONCE)]:
-            yield _encode(some)[1:-1]
+            yield encode(some)[1:-1]
 
 
 def _body(list_: CheckInList, tickets: Iterable[str]) -> Body:
@@ -193,7 +192,7 @@ def _body(list_: CheckInList, tickets: Iterable[str]) -> Body:
 
 
 def _texts(list_: CheckInList, tickets: Iterable[str]) -> Iterator[str]:
-    yield f'{{"version":{list_.version},"questions":{_encode(questions_body(list_.catalog))},"results":['
+    yield f'{{"version":{list_.version},"questions":{encode(questions_body(list_.catalog))},"results":['
     comma = ""
     for some in tickets:
         yield comma + some
