@@ -73,9 +73,10 @@ def _show(entry: LogEntry, is_secret_shown: bool) -> None:
     secret = show.printable(entry.secret) if is_secret_shown else show.masked(entry.secret)
     who = ", ".join(show.printable(part) for part in (entry.order_code, entry.attendee_name) if part)
     again = f"  {entry.count} times, last {show.moment(entry.last_at.isoformat())}" if entry.count > 1 else ""
+    leaves = " (exit)" if entry.direction == "exit" else ""
     forced = " (forced)" if entry.is_forced else ""
     repeat = " (repeated)" if entry.is_repeat else " (undone)" if entry.is_undone else ""
     click.echo(
-        f"{show.moment(entry.at.isoformat())}  {entry.verdict}{forced}{repeat}  {secret}  {who or '-'}  "
+        f"{show.moment(entry.at.isoformat())}  {entry.verdict}{leaves}{forced}{repeat}  {secret}  {who or '-'}  "
         f"{show.printable(entry.device_name or '-')}, {show.printable(entry.list_name)}{again}"
     )

@@ -40,7 +40,10 @@ def _show_list(row: dict[str, Any], is_running: bool) -> None:
         click.echo(f"  upstream   {row['upstream']}{since}")
         if row["upstream_detail"]:
             click.echo(f"             {show.printable(row['upstream_detail'])}")
-    click.echo(f"  tickets    {row['tickets']}, {row['checkins']} checked in; last pull {show.age(row['last_pull'])}")
+    inside = f", {row['inside']} inside" if row["inside"] != row["checkins"] else ""
+    click.echo(
+        f"  tickets    {row['tickets']}, {row['checkins']} checked in{inside}; last pull {show.age(row['last_pull'])}"
+    )
     oldest = f", the oldest recorded {show.age(row['oldest_pending'])}" if row["pending"] else ""
     click.echo(f"  waiting    {show.count(row['pending'], 'check-in')}{oldest}; last push {show.age(row['last_push'])}")
     if row["conflicts"] or row["held_tickets"] or row["held_checkins"]:

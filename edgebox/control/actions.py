@@ -9,8 +9,8 @@ from typing import Any
 
 from edgebox.box import ActionError, Box, ListStatus
 from edgebox.control import Report, ignore
-from edgebox.devices import pretixdroid
-from edgebox.model import CheckIn, CheckInList, Device
+from edgebox.devices.configuring import configuration_of
+from edgebox.model import App, CheckIn, CheckInList, Device, Phone
 from edgebox.store import StoreError
 from edgebox.store.devices import foreign_repeats
 from edgebox.store.staff import Role
@@ -125,22 +125,33 @@ def _devices(box: Box) -> dict[str, Any]:
 def _add_device(
     box: Box,
     name: str,
-    list_id: int,
+    app: str,
+    list_ids: list[int],
     key: str | None,
     items: list[int] | None,
     allow_search: bool,
     show_info: bool,
 ) -> dict[str, Any]:
     item_ids = None if items is None else frozenset(items)
-    device = box.add_device(name, list_id, key=key, item_ids=item_ids, allow_search=allow_search, show_info=show_info)
-    return _device(box, device) | {"strange_items": _strange_items(box.get_list(list_id), item_ids)}
+    if app == App.PRETIXSCAN:
+        device = box.scanners.add_pretixscan(name, list_ids, item_ids=item_ids, allow_search=allow_search)
+    elif len(list_ids) != 1:
+        raise ActionError(
+            "a phone with the pretixdroid app scans for one list; nothing was added: name one, or use pretixSCAN"
+        )
+    else:
+        device = box.scanners.add(
+            name, list_ids[0], key=key, item_ids=item_ids, allow_search=allow_search, show_info=show_info
+        )
+    return _device(box, device) | {"strange_items": _strange_items(box.scanners.lists_of(device), item_ids)}
 
 
-def _strange_items(list_: CheckInList, item_ids: frozenset[int] | None) -> dict[str, Any] | None:
-    """Item ids that the list does not have, and those that it has; None where all is well or nobody knows."""
-    known = {item.id: item.name for item in list_.catalog.items} if list_.catalog else {}
+def _strange_items(lists: Sequence[CheckInList], item_ids: frozenset[int] | None) -> dict[str, Any] | None:
+    """Item ids that the lists do not have, and those that they have; None where all is well or nobody knows."""
+    catalogs = [list_.catalog for list_ in lists if list_.catalog]
+    known = {item.id: item.name for catalog in catalogs for item in catalog.items}
     strange = sorted((item_ids or frozenset()) - known.keys())
-    return {"ids": strange, "known": known} if strange and known else None
+    return {"ids": strange, "known": known} if strange and known and len(catalogs) == len(lists) else None
 
 
 def _attention(box: Box) -> dict[str, Any]:
@@ -193,7 +204,8 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "devices": _devices,
     "devices.add": _add_device,
     "devices.show": lambda box, name: _device(box, box.store.devices.named(name)),
-    "devices.revoke": lambda box, name: {"name": box.revoke_device(name).name},
+    "devices.renew": lambda box, name: _device(box, box.scanners.renew(name)),
+    "devices.revoke": lambda box, name, wipe=False: {"app": box.scanners.revoke(name, wipe=wipe).app},
     "attention": _attention,
     "attention.retry": lambda box, checkin_id: _checkin(box.retry(checkin_id)),
     "attention.dismiss": lambda box, checkin_id, reason: _checkin(box.dismiss(checkin_id, reason)),
@@ -221,6 +233,7 @@ def _status_entry(entry: ListStatus) -> dict[str, Any]:
         "version": list_.version,
         "tickets": entry.tickets,
         "checkins": entry.checkins,
+        "inside": entry.inside,
         "pending": entry.pending,
         "oldest_pending": _text(entry.oldest_pending_at),
         "conflicts": entry.conflicts,
@@ -232,21 +245,29 @@ def _status_entry(entry: ListStatus) -> dict[str, Any]:
 
 
 def _device(box: Box, device: Device) -> dict[str, Any]:
-    lists = [list_ for list_ in map(box.store.lists.get, device.list_ids) if list_ is not None]
+    there = {list_.id for list_ in box.scanners.lists_of(device)}
     return {
         "name": device.name,
+        "app": device.app,
         "lists": list(device.list_ids),
-        "key": device.key,
+        "removed_lists": [list_id for list_id in device.list_ids if list_id not in there],
+        "key": device.key if device.app is App.PRETIXDROID else None,
         "address": box.base_url(),
-        "qr": pretixdroid.configuration(device, lists[0], box.base_url()) if lists else None,
+        "qr": configuration_of(box, device),
         "items": None if device.item_ids is None else sorted(device.item_ids),
         "allow_search": device.allow_search,
         "show_info": device.show_info,
         "added": _text(device.added_at),
         "revoked": _text(device.revoked_at),
+        "wipe": device.is_to_wipe,
         "last_seen": _text(device.last_seen_at),
         "user_agent": device.user_agent,
+        "phone": _phone(device.phone),
     }
+
+
+def _phone(phone: Phone | None) -> dict[str, Any] | None:
+    return asdict(phone) | {"since": _text(phone.since)} if phone else None
 
 
 def _checkin(checkin: CheckIn) -> dict[str, Any]:

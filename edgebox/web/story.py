@@ -80,7 +80,7 @@ def _lines(checkin: CheckIn, list_: CheckInList) -> Iterator[str]:
     state = str(CHECKIN_STATES[checkin.state])
     if checkin.settled_at and list_.has_upstream:
         state = _("%(state)s since %(time)s", state=state, time=moment(checkin.settled_at, list_))
-    if list_.has_upstream or checkin.state is not CheckInState.SETTLED:
+    if list_.has_upstream or checkin.state not in (CheckInState.SETTLED, CheckInState.KEPT):
         yield f"{state[:1].upper()}{state[1:]}."
     if checkin.conflict:
         yield f"{CONFLICTS.get(checkin.conflict, checkin.conflict)} {told_note(checkin.conflict_note, list_)}"

@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _l
 from edgebox import rules
 from edgebox.box import Box
 from edgebox.instants import from_text
-from edgebox.model import CheckInList
+from edgebox.model import App, CheckInList
 from edgebox.store.held import HeldBack
 from edgebox.store.staff import Role
 from edgebox.sync import UpstreamState
@@ -63,7 +63,7 @@ VERDICTS = {
     "unapproved": _l("not approved"),
     "invalid_time": _l("not valid now"),
     "rules": _l("against the list's rules"),
-    "ambiguous": _l("several add-ons fit"),
+    "ambiguous": _l("several tickets fit"),
     "test_mode": _l("order in test mode"),
 }
 
@@ -92,6 +92,7 @@ CHECKIN_STATES = {
     "parked": _l("parked"),
     "dismissed": _l("not sent: staff dismissed it"),
     "cancelled": _l("undone"),
+    "kept": _l("recorded here only: the ticket server knows no exits"),
 }
 
 WORK = {"push": _l("push"), "pull": _l("pull"), "probe": _l("probe"), "look-up": _l("look-up")}
@@ -113,7 +114,9 @@ DEEDS = {
     "accepted a pull": _l("accepted a pull"),
     "rejected a pull": _l("rejected a pull"),
     "added a device": _l("added a device"),
+    "renewed a device": _l("renewed a device"),
     "revoked a device": _l("revoked a device"),
+    "revoked and wiped a device": _l("revoked and wiped a device"),
     "added a list": _l("added a list"),
     "connected the box": _l("connected the box"),
     "disconnected the box": _l("disconnected the box"),
@@ -122,6 +125,9 @@ DEEDS = {
     "removed a list": _l("removed a list"),
     "downloaded a backup": _l("downloaded a backup"),
 }
+
+APPS = {App.PRETIXDROID: "pretixdroid", App.PRETIXSCAN: "pretixSCAN"}
+"""As its makers call it."""
 
 _FIRST_USE = re.compile(r"first used at (?P<at>\S+)(?:, device (?P<device>.*))?")
 _SENT_WITH_FORCE = re.compile(r"upstream had refused it: (?P<why>\w+); it was sent again with force")
@@ -143,6 +149,7 @@ def register(app: Flask, box: Box) -> None:
         conflict_name=lambda reason: CONFLICTS.get(reason, reason),
         checkin_state_name=lambda state: CHECKIN_STATES.get(state, state),
         work_name=lambda verb: WORK.get(verb, verb),
+        app_name=lambda app: APPS[app],
         deed_name=lambda action: DEEDS.get(action, action),
         checkins=checkins,
         tickets=tickets,

@@ -12,11 +12,13 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, expect
 
 from edgebox.demo.event import NAMED_TICKETS
+from edgebox.model import App
 from edgebox.store.staff import Role
 from tests.browser.conftest import People
 from tests.browser.venue import GATE_A, GATE_B, PASSWORDS, Venue, new_venue
 from tests.support.box import wait_until
 from tests.support.pretix import PretixStub, check_in_list
+from tests.support.pretixscan import App as Phone
 from tests.support.upstream import always, json_answer
 
 WIDTHS = (360, 1024, 1920)
@@ -33,6 +35,9 @@ PAGES = [
     "devices",
     "devices/Gate%20A/qr",
     "devices/Gate%20A/revoke",
+    "devices/New%20phone/qr",
+    "devices/Used%20code/qr",
+    "devices/Used%20code/revoke",
     "attention",
     "attention/held/1/accept",
     "lists",
@@ -54,7 +59,7 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
 
 @pytest.fixture(scope="module", autouse=True)
 def something_to_see(venue: Venue) -> None:
-    """A conflict, a parked check-in, a pull that waits, refusals, a revoked device."""
+    """A conflict, a parked check-in, a pull that waits, refusals, devices of all kinds."""
     for number, secret in zip(range(8), venue.fresh_tickets(), strict=False):
         venue.scan(secret, (GATE_A, GATE_B)[number % 2])
     refused = NAMED_TICKETS["buyer_name"]
@@ -69,6 +74,8 @@ def something_to_see(venue: Venue) -> None:
     venue.sync()
     venue.add_device("Old phone")
     venue.call("devices.revoke", name="Old phone")
+    venue.add_device("New phone", App.PRETIXSCAN)
+    Phone.from_qr(venue.add_device("Used code", App.PRETIXSCAN)["qr"]).first_start()
 
 
 @pytest.fixture(scope="module")

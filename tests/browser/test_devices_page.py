@@ -6,12 +6,14 @@ import io
 import json
 from typing import Any
 
+import pytest
 import requests
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.venue import GATE_A, GATE_B, Venue
+from tests.support.pretixscan import App, LoggedOut, Wiped
 
 
 def codes_on(picture: bytes) -> list[dict[str, Any]]:
@@ -20,9 +22,10 @@ def codes_on(picture: bytes) -> list[dict[str, Any]]:
     return [json.loads(code.text) for code in found]
 
 
-def add_device(page: Page, venue: Venue, name: str) -> None:
+def add_device(page: Page, venue: Venue, name: str, app: str = "pretixdroid") -> None:
     page.goto(f"{venue.box.url}/devices")
     page.fill("#name", name)
+    page.check(f"#app-{app}")
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
 
@@ -45,6 +48,7 @@ def test_a_new_device_scans_with_what_its_qr_code_says(lead: Page, venue: Venue)
 def test_limits_are_kept(lead: Page, venue: Venue) -> None:
     lead.goto(f"{venue.box.url}/devices")
     lead.fill("#name", "VIP door")
+    lead.check("#app-pretixdroid")
     lead.get_by_text("Limits", exact=True).click()
     lead.check("#no-search")
     lead.get_by_label("VIP", exact=True).check()
@@ -70,13 +74,13 @@ def test_a_name_that_is_taken_is_refused_where_it_was_asked_for(lead: Page, venu
 
 def test_the_sheet_has_every_device_of_the_list_and_each_code_can_be_read(lead: Page, venue: Venue) -> None:
     lead.goto(f"{venue.box.url}/lists/{venue.list_id}/sheet")
-    names = lead.locator("figcaption").all_inner_texts()
+    names = lead.locator("figcaption span").all_inner_texts()
     assert {GATE_A, GATE_B} <= set(names)
     lead.emulate_media(media="print")
     lead.set_viewport_size({"width": 794, "height": 1123})  # A4
     expect(lead.locator("nav")).to_be_hidden()
     told = codes_on(lead.screenshot(full_page=True))
-    assert {venue.keys[GATE_A], venue.keys[GATE_B]} <= {code["key"] for code in told}
+    assert {venue.keys[GATE_A], venue.keys[GATE_B]} <= {code.get("key") for code in told}
     assert len(told) == len(names)
 
 
@@ -109,3 +113,83 @@ def test_a_phone_that_re_sends_entries_of_another_event_is_warned_of(lead: Page,
         lead.reload()
     expect(warning).to_contain_text("Gate B sends 1 entries")
     expect(warning).to_contain_text("reset the app on that phone")
+
+
+def set_up(page: Page) -> App:
+    """A phone that has scanned the code on the screen."""
+    (told,) = codes_on(page.screenshot())
+    app = App(told["url"], told["token"])
+    app.first_start()
+    return app
+
+
+def test_a_pretixscan_phone_is_set_up_by_the_code_on_the_screen_which_then_is_used(lead: Page, venue: Venue) -> None:
+    add_device(lead, venue, "Gate S", "pretixscan")
+    expect(lead.locator("main")).to_contain_text("Scan this code with the app pretixSCAN")
+    app = set_up(lead)
+    expect(lead.get_by_role("status")).to_contain_text("Its QR code was used: it works once.")  # without a reload
+    expect(lead.locator(".qr")).to_have_count(0)
+    expect(lead.locator("dl")).to_contain_text("Zebra TC21")
+    app.select({"democon": venue.list_id})
+    assert app.scan(next(venue.fresh_tickets())).type == "VALID"
+
+    lead.goto(f"{venue.box.url}/devices")
+    row = lead.get_by_role("row").filter(has_text="Gate S")
+    expect(row).to_contain_text("just now")
+    expect(row).to_contain_text("pretixSCAN 3.3.4")
+    expect(row).to_contain_text("Zebra TC21, Android 13")
+    expect(row.locator("td[data-label=Scans]")).to_have_text("1")
+
+
+def test_the_form_asks_for_what_the_chosen_app_needs(lead: Page, venue: Venue) -> None:
+    lead.goto(f"{venue.box.url}/devices")
+    lead.get_by_text("Limits", exact=True).click()
+    only_one, several, no_statistics = (
+        lead.get_by_label("List for pretixdroid"), lead.get_by_label("Main entrance"), lead.locator("#no-info"),
+    )  # fmt: skip
+    lead.get_by_label("pretixSCAN", exact=True).check()
+    expect(several).to_be_visible()
+    expect(only_one).to_be_hidden()
+    expect(no_statistics).to_be_hidden()
+    lead.get_by_label("pretixdroid", exact=True).check()
+    expect(only_one).to_be_visible()
+    expect(no_statistics).to_be_visible()
+    expect(several).to_be_hidden()
+
+
+def test_a_renewed_code_takes_the_place_of_the_phone_once_it_is_used(lead: Page, venue: Venue) -> None:
+    add_device(lead, venue, "Gate T", "pretixscan")
+    old = set_up(lead)
+    lead.get_by_role("status").get_by_text("was used").wait_for()
+    lead.get_by_role("button", name="Renew").click()
+    expect(lead.locator(".qr")).to_be_visible()
+    expect(lead.locator("main")).to_contain_text("The phone that is set up now works until then.")
+    old.events()
+    set_up(lead).events()
+    with pytest.raises(LoggedOut):
+        old.events()
+
+
+@pytest.mark.parametrize(
+    ("name", "button", "told", "error"),
+    [
+        ("Lent phone", "Revoke it", "What its app holds stays on the phone", LoggedOut),
+        ("Stolen phone", "Revoke and wipe it", "Its app deletes what it holds the next time", Wiped),
+    ],
+)
+def test_a_pretixscan_phone_is_revoked_or_wiped_as_was_said_before(
+    lead: Page, venue: Venue, name: str, button: str, told: str, error: type[Exception]
+) -> None:
+    add_device(lead, venue, name, "pretixscan")
+    app = set_up(lead)
+    app.select({"democon": venue.list_id})
+    lead.goto(f"{venue.box.url}/devices")
+    lead.get_by_role("row").filter(has_text=name).get_by_role("link", name="Revoke").click()
+    expect(lead.locator("main")).to_contain_text("the app deletes all of that the next time that it talks to the box")
+    app.sync()
+
+    lead.get_by_role("button", name=button, exact=True).click()
+
+    expect(lead.get_by_role("status").first).to_contain_text(told)
+    with pytest.raises(error):
+        app.sync()

@@ -175,6 +175,7 @@ def test_names_that_staff_give_stay_text_too(lead: Page, venue: Venue) -> None:
     name = '"><script>alert(1)</script>'
     lead.goto(f"{venue.box.url}/devices")
     lead.fill("#name", name)
+    lead.check("#app-pretixdroid")
     lead.get_by_role("button", name="Add").click()
     expect(lead.get_by_role("heading", level=1)).to_have_text(name)
     key = lead.locator("#key").text_content() or ""

@@ -42,7 +42,7 @@ def two_boxes(tmp_path: Path) -> Iterator[tuple[Venue, BoxProcess]]:
     try:
         with opened(upstream.data_dir) as inside:
             list_ = inside.add_saved(demo_event(datetime.now(UTC).date()), "the demo event")
-            key = inside.add_device("the other box", list_.id).key
+            key = inside.scanners.add("the other box", list_.id).key
         upstream.start()
         address = StubUpstream()
         address.port, address.key = upstream.port, key

@@ -21,7 +21,7 @@ from edgebox.config import Config
 from edgebox.control import client
 from edgebox.demo.event import NAMED_TICKETS, demo_event
 from edgebox.export import journal_row
-from edgebox.model import CheckInList, Device, RedeemRequest
+from edgebox.model import App, CheckInList, Device, Phone, RedeemRequest
 from edgebox.store import open_for_reading
 from edgebox.store.journal import export
 from edgebox.store.staff import Role
@@ -99,11 +99,15 @@ class Venue:
         """An action as the commands ask the running box for it, without starting a process for each."""
         return client.call(Config.load(self.box.data_dir, {}, {}), action, arguments)
 
-    def add_device(self, name: str) -> None:
-        """One more scanner."""
-        self.keys[name] = self.call(
-            "devices.add", name=name, list_id=self.list_id, key=None, items=None, allow_search=True, show_info=True
-        )["key"]
+    def add_device(self, name: str, app: App = App.PRETIXDROID) -> dict[str, Any]:
+        """One more scanner, as `devices show` tells of it."""
+        limits = {"items": None, "allow_search": True, "show_info": True}
+        added: dict[str, Any] = self.call(
+            "devices.add", name=name, app=app, list_ids=[self.list_id], key=None, **limits
+        )
+        if app is App.PRETIXDROID:
+            self.keys[name] = added["key"]
+        return added
 
     def sync(self) -> None:
         """Push and pull now, whatever comes of it."""
@@ -152,7 +156,7 @@ def set_up(box: Box, stub: StubUpstream, *devices: str) -> tuple[CheckInList, di
     box.sync_now()
     for role in Role:
         box.store.staff.set_password(role, password_hash(role), code=None)
-    return list_, {name: box.add_device(name, list_.id).key for name in devices}
+    return list_, {name: box.scanners.add(name, list_.id).key for name in devices}
 
 
 @cache
@@ -177,18 +181,19 @@ class Evening:
         clock = Clock(wall=lambda: self._now_s, system_synchronised=lambda: True)
         with opened(self._data_dir, clock) as box:
             list_, keys = set_up(box, self._stub, GATE_A, "Gate A 2", GATE_B, "Old phone")
-            box.add_device("VIP entrance", list_.id, item_ids=frozenset({4}), allow_search=False)
-            keys["Desk laptop"] = box.add_device("Desk laptop", list_.id).key
+            box.scanners.add("VIP entrance", list_.id, item_ids=frozenset({4}), allow_search=False)
+            keys["Desk laptop"] = box.scanners.add("Desk laptop", list_.id).key
             gates = [box.store.devices.named(name) for name in (GATE_A, "Gate A 2", GATE_B)]
             self._arrivals(box, list_, gates)
             self._oddities(box, list_, gates)
             self._now_s = time.time() - 100
             box.sync_now()
-            box.revoke_device("Old phone")
+            box.scanners.revoke("Old phone")
             self._now_s = time.time() - 20
             self._desk_work(box)
             crew = {"status": {"event": {"name": "Crew", "slug": "crew", "organizer": {"slug": "demoorga"}}}}
-            self._crew(box, crew)
+            crew_list = self._crew(box, crew)
+            self._pretixscan(box, list_, crew_list)
         return list_, keys
 
     def _arrivals(self, box: Box, list_: CheckInList, gates: list[Device]) -> None:
@@ -234,7 +239,7 @@ class Evening:
         box.desk.check_in(unpaid.ticket.id, "Maria", "Paid in cash at the desk", is_forced=True)
         box.did("Maria", Role.LEAD, "forced a check-in", f"{unpaid.ticket.id} Paid in cash at the desk")
 
-    def _crew(self, box: Box, body: dict[str, Any]) -> None:
+    def _crew(self, box: Box, body: dict[str, Any]) -> CheckInList:
         rows = [
             {"secret": f"crew{n:04d}", "order": f"CREW{n % 9}", "item": "Crew", "item_id": 1, "variation": None,
              "variation_id": None, "attendee_name": f"Helper {n}", "attention": False, "redeemed": n % 3 == 0,
@@ -242,4 +247,13 @@ class Evening:
             for n in range(36)
         ]  # fmt: skip
         body["status"]["items"] = [{"id": 1, "name": "Crew", "admission": True, "variations": []}]
-        box.add_saved({**body, "download": {"results": rows, "version": 3}}, "the crew's file", name="Crew")
+        return box.add_saved({**body, "download": {"results": rows, "version": 3}}, "the crew's file", name="Crew")
+
+    def _pretixscan(self, box: Box, *lists: CheckInList) -> None:
+        """A phone that is set up, and one whose code nobody has scanned yet."""
+        list_ids = [list_.id for list_ in lists]
+        token = box.scanners.add_pretixscan("Gate C", list_ids, allow_search=False).setup_token
+        phone = Phone("Zebra TC21", "Android 13", "pretixSCAN Android", "3.3.4", box.clock.now())
+        assert token is not None
+        box.scanners.set_up(token, phone)
+        box.scanners.add_pretixscan("Gate D", list_ids[:1])

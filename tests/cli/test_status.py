@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from edgebox.box import Box
+from edgebox.config import Config
 from edgebox.demo.event import demo_event
+from edgebox.model import Direction, RedeemRequest
 from tests.cli.conftest import Desk, HostedBox
 from tests.support.box import wait_until
 from tests.support.upstream import PORTAL_PAGE, StubUpstream, always
 
 DOCUMENTED = {
-    "id", "organizer", "event", "subevent", "name", "upstream", "tickets", "checkins", "pending", "conflicts",
+    "id", "organizer", "event", "subevent", "name", "upstream", "tickets", "checkins", "inside", "pending", "conflicts",
     "last_pull", "last_push",
 }  # fmt: skip
 
@@ -33,7 +37,7 @@ def test_json_tells_each_list_in_the_order_in_which_they_were_added(
     assert all(entry.keys() >= DOCUMENTED for entry in lists)
     assert {key: lists[1][key] for key in sorted(DOCUMENTED - {"last_pull", "upstream"})} == {
         "id": 2, "organizer": "demoorga", "event": "democon", "subevent": None, "name": "Art", "tickets": 2,
-        "checkins": 0, "pending": 0, "conflicts": 0, "last_push": None,
+        "checkins": 0, "inside": 0, "pending": 0, "conflicts": 0, "last_push": None,
     }  # fmt: skip
     assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(lists[1]["last_pull"]) < timedelta(minutes=2)
 
@@ -56,6 +60,21 @@ def test_check_ins_are_counted_by_ticket_and_by_what_waits(beside: Desk, hosted:
     assert "tickets    3, 2 checked in; last pull " in said
     assert "waiting    2 check-ins, the oldest recorded " in said
     assert "attention  1 conflict (edgebox attention)" in said
+
+
+def test_who_left_is_told_apart_from_who_came(desk: Desk, stub: StubUpstream) -> None:
+    stub.add_tickets(3)
+    desk.add_list(stub)
+    desk.add_device()
+    with closing(Box(Config(data_dir=desk.data_dir))) as box:
+        for secret, direction in (("secret000000", "entry"), ("secret000001", "entry"), ("secret000000", "exit")):
+            request = RedeemRequest(secret, direction=Direction(direction))
+            assert box.redeem(box.store.devices.all()[0], box.get_list(1), request).verdict.is_ok
+
+    (entry,) = desk.lists()
+
+    assert (entry["checkins"], entry["inside"], entry["pending"]) == (2, 1, 2)
+    assert "tickets    3, 2 checked in, 1 inside; last pull " in desk.run("status")
 
 
 def test_the_state_of_upstream_is_told_in_words(beside: Desk, stub: StubUpstream) -> None:

@@ -50,6 +50,7 @@ def status(
         link=LinkReport(state, since, detail),
         tickets=10,
         checkins=5,
+        inside=5,
         pending=pending,
         oldest_pending_at=None,
         conflicts=0,

@@ -161,7 +161,7 @@ def test_the_scan_page_says_the_true_reason(
     house: House, connected: Browser, pretix: PretixStub, secret: str, verdict: str, text: str
 ) -> None:
     list_ = house.box.add_offered(EVENT, 1)
-    device = house.box.add_device("laptop", list_.id)
+    device = house.box.scanners.add("laptop", list_.id)
     house.box.sync_now()
     connected.post("/scan/device", key=device.key)
     answer = connected.client.post(
@@ -177,7 +177,7 @@ def test_the_scan_page_says_why_the_rules_keep_somebody_out(
 ) -> None:
     pretix.lists[0]["rules"] = {"inList": [{"var": "product"}, {"objectList": []}]}
     list_ = house.box.add_offered(EVENT, 1)
-    device = house.box.add_device("laptop", list_.id)
+    device = house.box.scanners.add("laptop", list_.id)
     house.box.sync_now()
     connected.post("/scan/device", key=device.key)
     answer = connected.client.post(
@@ -198,7 +198,7 @@ def test_a_ticket_shows_what_only_the_ticket_server_knows_and_which_way_it_went(
     list_ = next(each for each in house.box.store.lists.all() if each.source.connection_id)
     house.box.sync_now(list_.id)
     (hit,) = house.box.desk.find("Cleo", 5)
-    door = house.box.add_device("Way out", list_.id)
+    door = house.box.scanners.add("Way out", list_.id)
     house.box.redeem(door, list_, RedeemRequest(hit.ticket.data.secret, direction=Direction.EXIT))
     page = connected.get(f"/tickets/{hit.ticket.id}").text
     assert "Checked in, says the ticket server" in page

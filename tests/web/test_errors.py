@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from edgebox.box import Box
+from edgebox.scanners import Scanners
 from edgebox.store import NotWritable, StoreError
 from edgebox.store.staff import Staff
 from tests.web.conftest import Browser, House
@@ -71,10 +72,10 @@ def test_it_is_said_on_now_where_no_page_of_ours_is_named(house: House, lead: Br
 def test_what_cannot_be_read_is_said_and_goes_round_in_no_circle(
     house: House, lead: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Box) -> list[object]:
+    def broken(self: Scanners) -> list[object]:
         raise StoreError("the database cannot be read (disk I/O error)")
 
-    monkeypatch.setattr(Box, "device_reports", broken)
+    monkeypatch.setattr(Scanners, "reports", broken)
     response = lead.get("/devices", 503)
     assert "disk I/O error" in response.text
 
@@ -93,10 +94,10 @@ def test_when_nothing_can_be_read_at_all_there_is_a_page_too(
 def test_a_full_disk_is_said_where_something_was_to_be_written(
     house: House, lead: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Box, *args: object, **more: object) -> None:
+    def full(self: Scanners, *args: object, **more: object) -> None:
         raise NotWritable("the box cannot write its database (disk is full); nothing was recorded")
 
-    monkeypatch.setattr(Box, "add_device", full)
+    monkeypatch.setattr(Scanners, "add", full)
     lead.post("/devices/add", name="Gate 2", list="1", back="web.devices")
     assert "disk is full" in lead.get("/devices").text
 
