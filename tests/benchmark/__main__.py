@@ -20,6 +20,7 @@ from tests.benchmark.report import Report
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "stack": limits.limits,
     "redeem": redeeming.redeem,
+    "dialects": redeeming.dialects,
     "slow-disk": slow_disk.slow_disk,
     "under-sync": under_sync.under_sync,
     "sizes": sizes.sizes,

@@ -24,7 +24,7 @@ GENERATORS = 4
 """Loads that can run at the same time."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_SAID = re.compile(rb'"(?:reason|status)": *"(\w+)"')
+_SAID = re.compile(rb'"(?:reason|status|type)": *"(\w+)"')
 
 
 @dataclass(frozen=True)
@@ -269,6 +269,16 @@ def post(path: str, body: str, host: str = "127.0.0.1") -> bytes:
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: okhttp/3.10.0\r\nAccept-Encoding: gzip\r\n"
         f"Connection: Keep-Alive\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(encoded)}\r\n\r\n"
+    ).encode() + encoded
+
+
+def check(path: str, key: str, body: str, host: str = "127.0.0.1") -> bytes:
+    """A POST of JSON as the pretixSCAN app sends it."""
+    encoded = body.encode()
+    return (
+        f"POST {path} HTTP/1.1\r\nAuthorization: Device {key}\r\nContent-Type: application/json; charset=utf-8\r\n"
+        f"Content-Length: {len(encoded)}\r\nHost: {host}\r\nConnection: Keep-Alive\r\nAccept-Encoding: gzip\r\n"
+        "User-Agent: okhttp/4.9.3 eu.pretix.pretixscan.droid/3.3.4\r\n\r\n"
     ).encode() + encoded
 
 

@@ -21,20 +21,24 @@ class Fresh:
         self._next = 0
         self.load(8, min(1.0, bench.size.seconds))  # to warm up
 
-    def load(self, scanners: int, seconds: float) -> Outcome:
+    def load(self, scanners: int, seconds: float, dialect: str = "pretixdroid") -> Outcome:
         """Redeem with so many scanners for so long; ends early when the tickets do."""
+        ask = self._box.redeem if dialect == "pretixdroid" else self._box.check
+        keys = self._box.keys
         each = min(int(seconds * MAX_PER_S / scanners), (self._tickets - self._next) // scanners)
         assert each > 0, "the tickets are all redeemed"
         planned = [
-            Scanner([self._redeem(self._next + turn * scanners + number, number) for turn in range(each)])
+            Scanner(
+                [
+                    ask(keys[number % len(keys)], venue.secret(self._next + turn * scanners + number))
+                    for turn in range(each)
+                ]
+            )
             for number in range(scanners)
         ]
-        outcome = self._bench.generators.run(self._box.plan(planned, seconds), "ok")
+        outcome = self._bench.generators.run(self._box.plan(planned, seconds), "ok", "VALID")
         self._next += outcome.farthest * scanners
         return outcome
-
-    def _redeem(self, ticket: int, scanner: int) -> bytes:
-        return self._box.redeem(self._box.keys[scanner % len(self._box.keys)], venue.secret(ticket))
 
 
 def redeem(bench: Bench) -> None:
@@ -81,6 +85,22 @@ def _unknown(bench: Bench, box: servers.Box, scanners: int) -> Outcome:
     count = int(seconds * MAX_PER_S / scanners)
     planned = box.redeems(scanners, (f"nobody{n}" for n in range(count * scanners)), count)
     return bench.generators.run(box.plan(planned, seconds), "unknown_ticket")
+
+
+def dialects(bench: Bench) -> None:
+    """A check of the pretixSCAN app against a redeem of the pretixdroid app, in turn."""
+    size = bench.size
+    built = bench.built(size.tickets)
+    with servers.box(built) as box:
+        tickets = Fresh(bench, box, size.tickets)
+        redeemed, checked = Outcome(), Outcome()
+        for _ in range(size.rounds + 1):
+            redeemed += tickets.load(32, size.seconds)
+            checked += tickets.load(32, size.seconds, "pretixscan")
+    bench.used_up(built)
+    bench.report.tell("redeem, 32 scanners", redeemed.per_s, "/s", limits.percentiles(redeemed))
+    bench.report.tell("check, 32 scanners", checked.per_s, "/s", limits.percentiles(checked))
+    bench.report.at_least("check / redeem, 32 scanners", checked.per_s / redeemed.per_s, "", 0.9)
 
 
 def growth(bench: Bench) -> None:

@@ -15,10 +15,17 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 from tests.benchmark import venue
-from tests.benchmark.load import Plan, Scanner, get, post
+from tests.benchmark.load import Plan, Scanner, check, get, post
 from tests.support.box import REPOSITORY, BoxProcess, free_port
 
 UP_WITHIN_S = 30.0
+
+CHECK = {
+    "answers": [], "ignore_unpaid": False, "with_badge_data": False, "type": "ENTRY", "source_type": "barcode",
+    "allowQuestions": True, "useOrderLocale": False, "nonce": None, "exchange_medium_type": None,
+    "exchange_medium_identifier": None,
+}  # fmt: skip
+"""What the pretixSCAN app sends with each scan beside the ticket and the chosen lists."""
 
 _opener = build_opener(ProxyHandler({}))
 
@@ -98,6 +105,11 @@ class Box:
 
     def redeem(self, key: str, secret: str, extra: str = "") -> bytes:
         return post(f"{venue.PATH}/redeem/?key={key}", f"secret={secret}&questions_supported=true{extra}")
+
+    def check(self, key: str, secret: str) -> bytes:
+        """A redeem in the other dialect; a new box's only list has the number 1."""
+        asked = {"events_and_checkin_lists": {"evening": 1}, "ticketid": secret, **CHECK}
+        return check("/proxyapi/v1/rpc/check/", key, json.dumps(asked))
 
     def get(self, key: str, verb: str, query: str = "") -> bytes:
         return get(f"{venue.PATH}/{verb}/?key={key}{query}")

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from edgebox.model import Catalog, Event, Item, SourceKind, TicketData, Variation
+from edgebox.model import App, Catalog, Event, Item, SourceKind, TicketData, Variation
 from edgebox.store import Store
 from edgebox.store.db import DATABASE_NAME
-from edgebox.store.devices import NewDevice
+from edgebox.store.devices import NewDevice, session_digest
 from edgebox.store.lists import NewList
 from edgebox.store.rows import columns_of
 
@@ -156,6 +156,7 @@ def build(
     data_dir: Path, *, tickets: int, devices: int, upstream_port: int, journal: int = 0, pending: int = 0
 ) -> Built:
     """A box with one list: so many tickets, settled check-ins of the last ones of these, pending check-ins before them.
+    Each key opens it for a device of either dialect.
 
     Written straight into the database and without waiting for the disk.
     """
@@ -177,6 +178,8 @@ def build(
     keys = tuple(f"key{number:05d}" for number in range(devices))
     for key in keys:
         store.devices.add(NewDevice(f"Gate {key}", key, (list_.id,), None, True, True), AT)
+        session = session_digest(key)
+        store.devices.add(NewDevice(f"Phone {key}", session, (list_.id,), None, True, True, App.PRETIXSCAN), AT)
     store.close()
     connection = sqlite3.connect(data_dir / DATABASE_NAME, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
