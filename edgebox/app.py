@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import resource
 import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +21,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
-from edgebox import web
+from edgebox import openapi, web
 from edgebox.box import Box
 from edgebox.devices import pretixdroid, pretixscan
 from edgebox.devices.pretixdroid.telling import error_body
@@ -60,7 +62,7 @@ FINISH_WITHIN_S = 5.0
 
 
 def create_app(box: Box) -> Flask:
-    """The application: the staff pages and `/healthz`, and in front of them the devices."""
+    """The application: the staff pages, `/healthz` and `/openapi.json`, and in front of them the devices."""
     app = _new_app("edgebox", _refuse)
     web.mount(app, box)
 
@@ -71,12 +73,11 @@ def create_app(box: Box) -> Flask:
             return jsonify({"status": "error", "message": f"the store cannot be written: {failure}"}), 503
         return jsonify({"status": "ok"}), 200
 
-    # Each dialect is an application of its own, so that no scan walks past what only the pages need (sessions, log-ins,
-    # languages, their many addresses), and whatever goes wrong is told in the dialect's own way.
-    droid = _new_app("edgebox.devices", _refuse_in_json)
-    droid.register_blueprint(pretixdroid.create_blueprint(box))
-    scan = _new_app("edgebox.devices", pretixscan.refuse)
-    scan.register_blueprint(pretixscan.create_blueprint(box))
+    @app.get("/openapi.json", endpoint="openapi")
+    def openapi_json() -> Response:
+        return Response(_description(), content_type="application/json")
+
+    droid, scan = device_apps(box)
     droid_app, scan_app, pages = droid.wsgi_app, scan.wsgi_app, app.wsgi_app
 
     def by_address(environ: dict[str, Any], start_response: Any) -> Any:
@@ -89,6 +90,24 @@ def create_app(box: Box) -> Flask:
 
     app.wsgi_app = by_address  # type: ignore[method-assign]
     return app
+
+
+def device_apps(box: Box) -> tuple[Flask, Flask]:
+    """The pretixdroid and the pretixSCAN dialect.
+
+    Each is an application of its own, so that no scan walks past what only the pages need (sessions, log-ins,
+    languages, their many addresses), and whatever goes wrong is told in the dialect's own way.
+    """
+    droid = _new_app("edgebox.devices", _refuse_in_json)
+    droid.register_blueprint(pretixdroid.create_blueprint(box))
+    scan = _new_app("edgebox.devices", pretixscan.refuse)
+    scan.register_blueprint(pretixscan.create_blueprint(box))
+    return droid, scan
+
+
+@cache
+def _description() -> bytes:
+    return json.dumps(openapi.description(), separators=(",", ":")).encode()
 
 
 def _new_app(name: str, refuse: Callable[[HTTPException], Response]) -> Flask:

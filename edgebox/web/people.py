@@ -24,8 +24,8 @@ R = TypeVar("R")
 SESSION_LIFETIME = timedelta(hours=16)
 """An evening with its set-up; then everybody logs in again, whatever he does meanwhile."""
 
-NOT_FOR_PEOPLE = ("/pretixdroid/", "/healthz")
-"""Below these addresses there are devices and machines: they have keys, or nothing to hide."""
+NOT_FOR_PEOPLE = ("/healthz", "/openapi.json")
+"""What machines ask the same application for; they have nothing to hide."""
 
 WITHOUT_SESSION = (*NOT_FOR_PEOPLE, "/static/", "/bootstrap/")
 """Nor is there anything below these that is not the same for everybody."""

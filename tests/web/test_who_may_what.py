@@ -12,8 +12,8 @@ from edgebox.store.staff import Role
 from edgebox.web.mount import OPEN
 from tests.web.conftest import Browser, House
 
-NOT_PAGES = {"pretixdroid", "bootstrap", "healthz"}
-"""Devices have keys; the rest is open to all."""
+NOT_PAGES = {"bootstrap", "healthz", "openapi"}
+"""Open to all. (Devices have keys, and applications of their own.)"""
 
 NEEDS_NO_LOGIN = {"web.login", "web.first_password", "web.logout", "web.language", "web.static"}
 

@@ -56,7 +56,7 @@ def create_blueprint(box: Box) -> Blueprint:
     route("GET", f"{_ORGANIZER}/events/", resources.events)
     route("GET", f"{_ORGANIZER}/subevents/", resources.subevents)
     route("GET", f"{_ORGANIZER}/events/<event>/", resources.event)
-    route("GET", f"{_ORGANIZER}/events/<event>/<what>/", resources.of_event)
+    route("GET", f"{_ORGANIZER}/events/<event>/<any({', '.join(resources.WHAT)}):what>/", resources.of_event)
     route("POST", f"{_ORGANIZER}/events/<event>/orderpositions/<int:position>/printlog/", resources.print_log)
     route("POST", f"{_RPC}/check/", rpc.check)
     route("POST", f"{_RPC}/search/", rpc.search)

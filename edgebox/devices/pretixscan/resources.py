@@ -16,7 +16,7 @@ from flask import Request, Response
 from edgebox.box import Box
 from edgebox.devices.answering import json_answer
 from edgebox.devices.pretixscan import describing
-from edgebox.devices.pretixscan.access import lists_of_event, lists_of_organizer, not_there
+from edgebox.devices.pretixscan.access import lists_of_event, lists_of_organizer
 from edgebox.model import CheckInList, Device
 
 
@@ -48,10 +48,7 @@ def of_event(box: Box, request: Request, device: Device, organizer: str, event: 
         return _if_changed(request, [describing.check_in_list(list_) for list_ in wanted])
     if what == "settings":
         return json_answer({})
-    told = _TOLD.get(what)
-    if told is None:
-        return not_there("There is nothing at this address.")
-    rows = told(lists)
+    rows = _TOLD[what](lists)
     return _if_changed(request, rows) if what in CONDITIONAL else _page(rows)
 
 
@@ -80,6 +77,10 @@ _TOLD: dict[str, Callable[[list[CheckInList]], list[dict[str, Any]]]] = {
     "orders": _nothing,
     "reusablemedia": _nothing,
 }
+
+
+WHAT = ("checkinlists", "settings", *_TOLD)
+"""What `of_event` can be asked for."""
 
 
 def _by_event(lists: list[CheckInList]) -> list[list[CheckInList]]:

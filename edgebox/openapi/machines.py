@@ -1,0 +1,39 @@
+"""What machines ask: whether the box is well, and this description."""
+
+from __future__ import annotations
+
+from edgebox.openapi.words import ANYTHING, TEXT, Schema, an_object, answer, closed, ref
+
+TAGS = [{"name": "machines", "description": "For monitoring and for tools. They need no key."}]
+
+SCHEMAS: dict[str, Schema] = {
+    "Healthy": closed({"status": {"const": "ok"}}),
+    "Unhealthy": closed({"status": {"const": "error"}, "message": TEXT}),
+}
+
+
+def paths() -> dict[str, Schema]:
+    """The addresses."""
+    return {
+        "/healthz": {
+            "get": {
+                "tags": ["machines"],
+                "operationId": "healthz",
+                "summary": "Whether the box can answer and write.",
+                "responses": {
+                    "200": answer("It can.", ref("Healthy")),
+                    "503": answer("It answers, but cannot write.", ref("Unhealthy")),
+                },
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "tags": ["machines"],
+                "operationId": "openapi",
+                "summary": "This description.",
+                "responses": {
+                    "200": answer("OpenAPI 3.1.", an_object({"openapi": TEXT, "info": ANYTHING, "paths": ANYTHING}))
+                },
+            }
+        },
+    }
