@@ -16,6 +16,20 @@ from tests.support.upstream import StubUpstream
 PRETIX_LEGACY = Path(os.environ.get("EDGEBOX_PRETIX_LEGACY") or REPOSITORY.parent / "shared" / "pretix-legacy")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--slow`: also the long versions."""
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow tests out, unless they are asked for. (By -m alone it could not be done: the last one counts.)"""
+    if config.getoption("--slow") or "slow" in config.getoption("markexpr"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow") is not None]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip interop tests where the real server is not at hand, unless it has to be."""
     marker = item.get_closest_marker("interop")

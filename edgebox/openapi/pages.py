@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from edgebox.openapi.words import (
+    FLAG,
     FORM,
     HTML,
     JSON,
@@ -34,9 +35,19 @@ SECURITY: dict[str, Schema] = {
     "staffSession": {"type": "apiKey", "in": "cookie", "name": "edgebox", "description": "What /login gives."}
 }
 SCHEMAS: dict[str, Schema] = {
-    "PageScan": an_object({"verdict": TEXT, "text": TEXT}),
+    "PageScan": an_object(
+        {"verdict": TEXT, "text": TEXT},
+        {
+            "detail": TEXT, "time": TEXT, "name": TEXT, "item": TEXT, "addons": TEXT, "order": TEXT,
+            "attention": FLAG, "may_ignore_unpaid": FLAG,
+            "questions": array(an_object({
+                "id": WHOLE, "type": TEXT, "text": TEXT, "required": FLAG,
+                "options": array(an_object({"id": WHOLE, "text": TEXT})),
+            })),
+        },
+    ),
     "PageError": an_object({"status": {"const": "error"}, "reason": TEXT, "message": TEXT, "version": WHOLE}),
-}
+}  # fmt: skip
 
 ALL, STAFF, LEAD = "everybody", "staff", "the lead"
 CSV, SQLITE = "text/csv", "application/vnd.sqlite3"

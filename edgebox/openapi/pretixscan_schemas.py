@@ -40,16 +40,14 @@ def _page_of(row: Schema) -> Schema:
 _GATE = nullable(an_object({"id": WHOLE, "name": TEXT}))
 _ATTENTION = {"checkin_attention": FLAG, "checkin_text": nullable(TEXT)}
 
+_NEEDED_AT_FIRST = {"api_token": FILLED, "organizer": FILLED, "device_id": WHOLE, "unique_serial": FILLED}
 _IDENTITY: dict[str, Schema] = {
-    "ScanIdentity": an_object(
-        {"api_token": FILLED, "organizer": FILLED, "device_id": WHOLE, "unique_serial": FILLED},
-        {"name": TEXT, "security_profile": FILLED, "gate": _GATE},
-    ),
+    "ScanIdentity": an_object(_NEEDED_AT_FIRST, {"name": TEXT, "security_profile": FILLED, "gate": _GATE}),
     "ScanNotSetUp": {"type": "object", "minProperties": 1, "additionalProperties": array(TEXT)},
-    "ScanUpdated": an_object({"name": TEXT}, {"gate": _GATE}),
+    "ScanUpdated": an_object({"name": TEXT}, {**_NEEDED_AT_FIRST, "security_profile": FILLED, "gate": _GATE}),
     "ScanInfo": an_object(
         {
-            "device": an_object({"name": TEXT, "gate": _GATE}),
+            "device": an_object({"name": TEXT, "gate": _GATE}, {**_NEEDED_AT_FIRST, "security_profile": FILLED}),
             "server": an_object({"version": an_object({"pretix_numeric": WHOLE}, {"pretix": TEXT})}),
         },
         {"medium_key_sets": {"type": "array"}},

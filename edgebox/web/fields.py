@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from flask import request
+from typing import Any
+
+from flask import Request, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.formparser import FormDataParser
 
 MAX_ID = 2**63 - 1
 """What the database can hold."""
 ID = f"int(max={MAX_ID})"
 """A row's number in an address; anything larger is an address that does not exist."""
 MAX_TEXT_CHARS = 500
+
+
+class _Named(FormDataParser):
+    """Leaves out parts without a name, which nobody can ask for: they have None for one, at which others stumble."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        stream, form, files = super().parse(*args, **kwargs)
+        return stream, MultiDict((name, text) for name, text in form.items(multi=True) if name), files
+
+
+class FormRequest(Request):
+    """A request of the pages."""
+
+    form_data_parser_class = _Named
 
 
 def text_of(field: str) -> str:

@@ -17,6 +17,7 @@ from edgebox.box import ActionError, Box
 from edgebox.store import Refused, StoreError
 from edgebox.upstream import UpstreamError
 from edgebox.web import attention, devices, find, health, lists, log, login, now, people, scan, words
+from edgebox.web.fields import FormRequest
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ HEADERS = {
 
 def mount(app: Flask, box: Box) -> None:
     """Mount the staff pages at `/`. Devices are not touched by it: they have keys, and no cookies."""
+    app.request_class = FormRequest
     app.secret_key = box.store.staff.session_secret()
     app.config.update(
         SESSION_COOKIE_NAME="edgebox",
