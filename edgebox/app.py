@@ -23,8 +23,10 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 
 from edgebox import openapi, web
 from edgebox.box import Box
+from edgebox.channels import LateAnswers, keep
 from edgebox.devices import pretixdroid, pretixscan
 from edgebox.devices.pretixdroid.telling import error_body
+from edgebox.devices.wrong_keys import WrongKeys
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,13 @@ WAITRESS: dict[str, Any] = {
     "channel_timeout": 400,
     # More than 1024 file descriptors are beyond select().
     "asyncore_use_poll": True,
-    # waitress answers what is larger in plain text: far above Flask's limit, so that a client gets JSON.
+    # waitress answers what is larger in plain text: far above Flask's limit, so that a client gets JSON. What is above
+    # that limit is read, but not kept (`channels`).
     "max_request_body_size": 64 * MAX_BODY_BYTES,
+    # Of a thousand bodies that never end, no more than 16 MB stand in the memory, and 256 MB on the disk.
+    "inbuf_overflow": 16 * 1024,
+    # The longest honest head has a search in it, and a cookie. All of it is looked through for each piece that comes.
+    "max_request_header_size": 32 * 1024,
     # Phones walk out of the Wi-Fi all day long: that is no error with a traceback.
     "log_socket_errors": False,
     # No Server header: nobody needs to know.
@@ -98,10 +105,11 @@ def device_apps(box: Box) -> tuple[Flask, Flask]:
     Each is an application of its own, so that no scan walks past what only the pages need (sessions, log-ins,
     languages, their many addresses), and whatever goes wrong is told in the dialect's own way.
     """
+    wrong_keys = WrongKeys()
     droid = _new_app("edgebox.devices", _refuse_in_json)
-    droid.register_blueprint(pretixdroid.create_blueprint(box))
+    droid.register_blueprint(pretixdroid.create_blueprint(box, wrong_keys))
     scan = _new_app("edgebox.devices", pretixscan.refuse)
-    scan.register_blueprint(pretixscan.create_blueprint(box))
+    scan.register_blueprint(pretixscan.create_blueprint(box, wrong_keys))
     return droid, scan
 
 
@@ -175,6 +183,9 @@ class Server:
             raise OSError("no such host") from None
         self._threads = server.task_dispatcher
         self._listeners = [each for each in self._sockets.values() if isinstance(each, BaseWSGIServer)]
+        self._late = LateAnswers()
+        for listener in self._listeners:
+            keep(listener, self._late, max_kept_bytes=MAX_BODY_BYTES)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -187,6 +198,7 @@ class Server:
         read, within FINISH_WITHIN_S."""
         while not self._is_stopping:
             self._look(wait_s=1.0)
+        self._late.is_over = True
         self._is_told.wait()  # until nobody needs the trigger any more, which is closed below
         for listener in self._listeners:
             # The socket alone: by the listener's trigger threads still wake this loop up when an answer is ready.
@@ -207,6 +219,8 @@ class Server:
             self._is_told.set()
 
     def _look(self, wait_s: float) -> None:
+        due_s = self._late.next_s()
+        wait_s = wait_s if due_s is None else min(wait_s, due_s)
         wasyncore.loop(timeout=wait_s, use_poll=WAITRESS["asyncore_use_poll"], map=self._sockets, count=1)
 
     def _is_busy(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import IO, Any
@@ -24,6 +25,7 @@ JOURNAL_COLUMNS = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """A spreadsheet takes a cell that begins so for a formula; some do so for the wide forms as well."""
 
+_STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 LOG_COLUMNS = (
     "at", "last_at", "count", "list", "list_name", "device", "secret", "order", "name", "direction", "verdict",
@@ -116,7 +118,8 @@ def deed_row(deed: Deed) -> dict[str, Any]:
 
 
 def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> None:
-    """Rows as CSV; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Rows as CSV; text that a spreadsheet would take for a formula gets an apostrophe before it. Control characters,
+    which a terminal would obey, are replaced."""
     writer = csv.DictWriter(file, columns)
     writer.writeheader()
     for row in rows:
@@ -125,8 +128,11 @@ def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, 
 
 def _cell(value: object) -> object:
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False) if value else ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+        value = json.dumps(value, ensure_ascii=False) if value else ""
+    if not isinstance(value, str):
+        return value
+    text = _STEERING.sub("\N{REPLACEMENT CHARACTER}", value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 @cache

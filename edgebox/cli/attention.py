@@ -102,7 +102,7 @@ def _show(told: dict[str, Any]) -> None:
         what = WHAT_HAPPENED.get(conflict["conflict"], conflict["conflict"])
         click.echo(
             f"{conflict['id']}  {show.moment(conflict['datetime'])}  {show.printable(conflict['list_name'])}, "
-            f"{show.printable(conflict['device'] or '-')}: {show.printable(who)}: {what}"
+            f"{show.printable(conflict['device'] or '-')}: {show.printable(who)}: {show.printable(what)}"
         )
         for note in dict.fromkeys((conflict["conflict_note"], conflict["push_note"])):
             if note:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from edgebox.cli import show
@@ -34,11 +32,11 @@ def connect(context: Context, source: str, token: str | None, renew: int | None)
     made = context.call(
         "connections.add", text=source, token=read_key(token, "Token") if token is not None else None, renew=renew
     )
-    version = f", pretix {made['server_version']}" if made["server_version"] else ""
+    version = f", pretix {show.printable(made['server_version'])}" if made["server_version"] else ""
     organizer, device = show.printable(made["organizer"]), show.printable(made["device"])
     click.echo(f"Connection {made['id']}: the box is the device {device} of {organizer}{version}.")
     if made["forbidden"]:
-        click.echo(made["forbidden"], err=True)
+        click.echo(show.printable(made["forbidden"]), err=True)
     click.echo("Now see what it offers: edgebox lists offered")
 
 
@@ -52,7 +50,7 @@ def connections(context: click.Context, as_json: bool) -> None:
     box: Context = context.obj
     told = box.call("connections")
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        click.echo(show.as_json(told))
         return
     if not told["connections"]:
         click.echo(f"No connections yet in {box.data_dir}. Make one: edgebox connect URL TOKEN")
@@ -74,7 +72,7 @@ def connections(context: click.Context, as_json: bool) -> None:
     )
     for row in told["connections"]:
         if row["forbidden"]:
-            click.echo(f"Connection {row['id']}: {row['forbidden']}.", err=True)
+            click.echo(f"Connection {row['id']}: {show.printable(row['forbidden'])}.", err=True)
         if row["clock_ahead_s"] is not None and abs(row["clock_ahead_s"]) > CLOCK_TOLERANCE_S:
             click.echo(
                 f"Connection {row['id']}: the box's clock is {row['clock_ahead_s']:+.0f} s from the server's.", err=True

@@ -94,7 +94,7 @@ def add(
 def _say_added(added: dict[str, Any]) -> None:
     click.echo(f"List {added['id']} ({show.printable(added['name'])}) was added: {show.printable(added['path'])}.")
     if added["problem"]:
-        click.echo(f"Its ticket server cannot be asked now: {added['problem']}.", err=True)
+        click.echo(f"Its ticket server cannot be asked now: {show.printable(added['problem'])}.", err=True)
         click.echo("It may all the same be right: its tickets come with the first pull.", err=True)
     click.echo(f"Now add a scanner: edgebox devices add NAME --list {added['id']}")
 
@@ -107,7 +107,7 @@ def offered(context: Context, as_json: bool, connection: int | None) -> None:
     """Show the check-in lists that connections to today's pretix offer."""
     told = context.call("lists.offered", connection_id=connection)
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        click.echo(show.as_json(told))
         return
     if not told["offered"]:
         click.echo("Nothing is offered: give the device access to an event with a check-in list in pretix.")

@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from edgebox import __version__
+from edgebox.cli import show
 from edgebox.cli.attention import attention
 from edgebox.cli.connections import connect, connections
 from edgebox.cli.context import Context
@@ -120,5 +121,5 @@ def _refuse_garbled(arguments: list[str]) -> None:
 
 
 def _failed(message: str, status: int) -> int:
-    click.echo(f"edgebox: {' '.join(message.split())}", err=True)
+    click.echo(f"edgebox: {show.printable(' '.join(message.split()))}", err=True)
     return status

@@ -6,10 +6,11 @@ import contextlib
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebox.cli import show
 from edgebox.cli.context import Context, pass_context
 from edgebox.config import Config, help_for
 
@@ -50,12 +51,19 @@ def _greet(box: Box) -> None:
 def start_logging(config: Config) -> None:
     """One line an event on stderr; the time as well where the journal does not add it."""
     when = "" if _is_the_systems_journal() else "%(asctime)s "
-    logging.basicConfig(
-        force=True,
-        stream=sys.stderr,
-        level=config.log_level.upper(),
-        format=f"{when}%(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable(f"{when}%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(force=True, level=config.log_level.upper(), handlers=[handler])
+
+
+class _Printable(logging.Formatter):
+    """One event is one line, and steers no terminal: what upstream or a device said may stand in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return show.printable(super().formatMessage(record))
+
+    def formatException(self, exc_info: Any) -> str:
+        return "\n".join(map(show.printable, super().formatException(exc_info).splitlines()))
 
 
 def _is_the_systems_journal() -> bool:

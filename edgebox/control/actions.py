@@ -9,6 +9,7 @@ from typing import Any
 
 from edgebox.box import ActionError, Box, ListStatus
 from edgebox.control import Report, ignore
+from edgebox.control.arguments import check
 from edgebox.devices.configuring import configuration_of
 from edgebox.model import App, CheckIn, CheckInList, Device, Phone
 from edgebox.store import StoreError
@@ -26,6 +27,7 @@ def run(box: Box, action: str, arguments: dict[str, Any], report: Report = ignor
     known = _ACTIONS.get(action)
     if known is None:
         raise ActionError(f"this box does not know the action {action}: are command and box of one version?")
+    check(action, known, arguments)
     if action == "sync":
         arguments = {**arguments, "report": report}
     return known(box, **arguments)

@@ -15,7 +15,7 @@ from typing import Any
 import waitress
 from waitress.channel import ClientDisconnected
 
-from edgebox.box import Box
+from edgebox.box import ActionError, Box
 from edgebox.control import actions
 from edgebox.datadir import SOCKET_NAME
 
@@ -60,10 +60,8 @@ class ControlServer:
                 write(json.dumps(line).encode() + b"\n")
 
         try:
-            asked = json.loads(environ["wsgi.input"].read())
-            result = actions.run(
-                self._box, asked["action"], asked["arguments"], lambda progress: say({"progress": progress})
-            )
+            action, arguments = _read(environ["wsgi.input"].read())
+            result = actions.run(self._box, action, arguments, lambda progress: say({"progress": progress}))
         except actions.KNOWN_ERRORS as error:
             say({"error": str(error)})
         except Exception:
@@ -75,6 +73,17 @@ class ControlServer:
         else:
             say({"result": result})
         return []
+
+
+def _read(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Action and arguments. Raises ActionError."""
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        asked = None
+    if isinstance(asked, dict) and isinstance(asked.get("action"), str) and isinstance(asked.get("arguments"), dict):
+        return asked["action"], asked["arguments"]
+    raise ActionError("this is no action: are command and box of one version?")
 
 
 def _listening_socket(directory: Path) -> socket.socket:

@@ -64,7 +64,9 @@ _LATER = frozenset({408, 425, 429})
 """Request Timeout, Too Early, Too Many Requests: the same request is fine a little later."""
 _PROXY_REFUSES, _LOGIN_REQUIRED = 407, 511
 
-_PATH = re.compile(r"(?P<prefix>.*)/pretixdroid/api/(?P<organizer>[^/]+)/(?P<event>[^/]+)(?:/(?P<subevent>[0-9]+))?/?")
+_PATH = re.compile(
+    r"(?P<prefix>.*)/pretixdroid/api/(?P<organizer>[^/]+)/(?P<event>[^/]+)(?:/(?P<subevent>[0-9]{1,18}))?/?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def parse_address(text: str) -> Address:
     if parts.scheme not in ("http", "https") or not parts.hostname or match is None or parts.query or parts.username:
         raise BadAddress("this is not an upstream address", hint)
     organizer, event = unquote(match["organizer"]), unquote(match["event"])
-    if "/" in organizer + event:
+    # A slash would make another path of it; what cannot be shown is no slug, and may not even be text.
+    if "/" in organizer + event or not (organizer + event + match["prefix"]).isprintable():
         raise BadAddress("this is not an upstream address", hint)
     subevent = int(match["subevent"]) if match["subevent"] else None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

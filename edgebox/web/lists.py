@@ -111,5 +111,5 @@ def _from_qr(text: str) -> tuple[str, str]:
     try:
         told = json.loads(text)
         return str(told["url"]), str(told["key"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ActionError(_("This is not the text of a configuration QR code; nothing was added.")) from None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, TypeGuard
 
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
@@ -18,6 +19,9 @@ from edgebox.web.words import VERDICTS, first_use, zone_of
 
 MAX_SECRET_CHARS = 500
 MAX_ANSWER_CHARS = 10_000
+
+_ID = re.compile("[0-9]{1,18}", re.ASCII)
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def register(web: Blueprint, box: Box) -> None:
@@ -86,13 +90,14 @@ def _list(box: Box, device: Device | None) -> CheckInList | None:
 
 def _asked() -> RedeemRequest | None:
     """What the page sends for each scan; its nonce makes asking again harmless when an answer was lost."""
-    body = request.get_json(silent=True)
+    try:
+        body = json.loads(request.get_data()) if request.is_json else None
+    except (ValueError, RecursionError):
+        body = None
     if not isinstance(body, dict):
         return None
     secret, nonce, answers = body.get("secret"), body.get("nonce"), body.get("answers", {})
-    if not isinstance(secret, str) or not 0 < len(secret) <= MAX_SECRET_CHARS:
-        return None
-    if not isinstance(nonce, str) or not 0 < len(nonce) <= MAX_NONCE_CHARS or not isinstance(answers, dict):
+    if not _is_text(secret, MAX_SECRET_CHARS) or not _is_text(nonce, MAX_NONCE_CHARS) or not isinstance(answers, dict):
         return None
     return RedeemRequest(
         secret=secret,
@@ -100,11 +105,16 @@ def _asked() -> RedeemRequest | None:
         ignores_unpaid=body.get("ignore_unpaid") is True,
         questions_supported=True,
         answers={
-            int(question_id): str(text)[:MAX_ANSWER_CHARS]
+            int(question_id): text
             for question_id, text in answers.items()
-            if str(question_id).isascii() and str(question_id).isdigit()
+            if _ID.fullmatch(question_id) and _is_text(text or " ", MAX_ANSWER_CHARS)
         },
     )
+
+
+def _is_text(value: object, at_most: int) -> TypeGuard[str]:
+    """Whether it is a text, not empty and not endless, that can be kept: half a character of UTF-16 cannot."""
+    return isinstance(value, str) and 0 < len(value) <= at_most and not _HALF.search(value)
 
 
 def _answer(list_: CheckInList, redeemed: Redeemed, time: str) -> dict[str, Any]:

@@ -31,11 +31,15 @@ from edgebox.devices.pretixdroid.telling import (
     ticket_body,
     verdict_body,
 )
+from edgebox.devices.wrong_keys import WrongKeys
 from edgebox.model import CheckInList, Device
 from edgebox.store import Refused, StoreError
 
 PREFIX = "/pretixdroid/api/<organizer>/<event>"
 MAX_RESULTS = 25
+INVALID_KEY = "invalid_key"
+MAX_KEPT_CHARS = 500
+"""A longer query string is no scanner's, and is not kept to be recognised."""
 
 Call = Callable[[Request, Device, CheckInList], Response]
 
@@ -45,10 +49,11 @@ class _Closed(Exception):
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
+        self.is_key_wrong = reason == INVALID_KEY
         self.answer = json_answer(error_body(reason, message), status)
 
 
-def create_blueprint(box: Box) -> Blueprint:
+def create_blueprint(box: Box, wrong_keys: WrongKeys) -> Blueprint:
     """The API as a Flask blueprint."""
     blueprint = Blueprint("pretixdroid", __name__)
     api = Api(box)
@@ -65,6 +70,8 @@ def create_blueprint(box: Box) -> Blueprint:
         try:
             device, list_ = _admit(box, request, organizer, event, subevent)
         except _Closed as closed:
+            if closed.is_key_wrong:
+                wrong_keys.met(request.environ)
             return closed.answer
 
         def refuse(status: int, reason: str, message: str) -> Response:
@@ -104,13 +111,14 @@ def _admit(box: Box, request: Request, organizer: str, event: str, subevent: str
     """The device that asks, and the one list that its key opens. Raises _Closed."""
     if not any((list_.organizer, list_.event) == (organizer, event) for list_ in box.store.lists.all()):
         raise _Closed(404, "unknown_event", "Unknown event")
-    device = box.store.devices.by_key(_key(request.query_string))
+    query = request.query_string
+    device = box.store.devices.by_key(_key(query) if len(query) <= MAX_KEPT_CHARS else _key.__wrapped__(query))
     if device is None:
-        raise _Closed(403, "invalid_key", "Invalid key")
+        raise _Closed(403, INVALID_KEY, "Invalid key")
     lists = (box.store.lists.get(list_id) for list_id in device.list_ids)
     list_ = next((each for each in lists if each and (each.organizer, each.event) == (organizer, event)), None)
     if list_ is None:
-        raise _Closed(403, "invalid_key", "Invalid key")
+        raise _Closed(403, INVALID_KEY, "Invalid key")
     if subevent is not None and list_.subevent is None:
         raise _Closed(403, "invalid_subevent", "Subevents not enabled.")
     if subevent is not None and subevent != str(list_.subevent):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from edgebox.instants import parse_client_datetime
@@ -75,6 +76,8 @@ def _read_form(request: Request) -> Mapping[str, str]:
     else:
         body = request.get_data(cache=False)
     if request.environ.get("CONTENT_TYPE") == FORM or request.mimetype == FORM:
+        if body.count(b"&") >= (request.max_form_parts or 0):
+            raise RequestEntityTooLarge
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"))
     if request.mimetype == "multipart/form-data":
         parser = FormDataParser(max_form_parts=request.max_form_parts, silent=False)

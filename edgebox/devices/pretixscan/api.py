@@ -17,6 +17,7 @@ from edgebox.devices.answering import json_answer
 from edgebox.devices.pretixscan import onboarding, resources, rpc
 from edgebox.devices.pretixscan.access import Closed, admit, not_there
 from edgebox.devices.pretixscan.asking import BadRequest
+from edgebox.devices.wrong_keys import WrongKeys
 from edgebox.store import StoreError
 
 Call = Callable[..., Response]
@@ -26,7 +27,7 @@ _ORGANIZER = "/api/v1/organizers/<organizer>"
 _LIST = f"{_RPC}/<event>/<int:number>"
 
 
-def create_blueprint(box: Box) -> Blueprint:
+def create_blueprint(box: Box, wrong_keys: WrongKeys) -> Blueprint:
     """The protocol as a Flask blueprint."""
     blueprint = Blueprint("pretixscan", __name__)
 
@@ -36,17 +37,22 @@ def create_blueprint(box: Box) -> Blueprint:
             try:
                 return call(box, asked, admit(box, asked), **where)
             except Closed as closed:
+                if closed.answer.status_code == 401:
+                    wrong_keys.met(asked.environ)
                 return closed.answer
 
         name = f"{call.__module__.rsplit('.', 1)[-1]}.{call.__name__}".replace(".", "_")
         blueprint.add_url_rule(rule, name, view, methods=[method], strict_slashes=False)
 
+    def initialize() -> Response:
+        try:
+            return onboarding.initialize(box, request)
+        except onboarding.WrongToken as wrong:
+            wrong_keys.met(request.environ)
+            return wrong.answer
+
     blueprint.add_url_rule(
-        "/api/v1/device/initialize",
-        "initialize",
-        lambda: onboarding.initialize(box, request),
-        methods=["POST"],
-        strict_slashes=False,
+        "/api/v1/device/initialize", "initialize", initialize, methods=["POST"], strict_slashes=False
     )
     blueprint.add_url_rule("/api/v1/version", "version", onboarding.version, methods=["GET"], strict_slashes=False)
     route("GET", "/api/v1/device/info", onboarding.info)

@@ -27,13 +27,20 @@ FULL, KIOSK = "full", "pretixscan_online_kiosk"
 """Security profiles as the app knows them; in a kiosk it offers no search."""
 
 
+class WrongToken(Closed):
+    """Nobody has this token (any more)."""
+
+
 def initialize(box: Box, request: Request) -> Response:
-    """POST `device/initialize`, without a key: a token from a QR code for the key of a session. It works once."""
+    """POST `device/initialize`, without a key: a token from a QR code for the key of a session. It works once.
+
+    Raises WrongToken.
+    """
     told = read_object(request)
     token = _word(told, "token").removeprefix(PROXY)
     begun = box.scanners.set_up(token, _phone(told, box.clock.now())) if token else None
     if begun is None:
-        return _refused("This QR code was used already, or is not of this box. Ask staff for a fresh one.")
+        raise WrongToken(_refused("This QR code was used already, or is not of this box. Ask staff for a fresh one."))
     device, key = begun
     lists = box.scanners.lists_of(device)
     if not lists:

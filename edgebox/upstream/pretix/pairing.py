@@ -109,7 +109,8 @@ def parse_server(text: str) -> str:
         port = parts.port
     except ValueError:
         raise BadAddress("this is not the address of a pretix", ADDRESS_HINT) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username is not None:
+    is_one = parts.scheme in ("http", "https") and not parts.query and parts.username is None
+    if not is_one or not parts.hostname or not text.strip().isprintable():
         raise BadAddress("this is not the address of a pretix", ADDRESS_HINT)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     netloc = host if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f"{host}:{port}"
