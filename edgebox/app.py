@@ -90,13 +90,22 @@ def create_app(box: Box) -> Flask:
     def by_address(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"].lstrip("/")
         if path.startswith(pretixdroid.PREFIX):
-            return droid_app(environ, start_response)
+            return droid_app(environ, _unsniffed(start_response))
         if path.startswith(pretixscan.PREFIXES):
-            return scan_app(environ, start_response)
+            return scan_app(environ, _unsniffed(start_response))
         return pages(environ, start_response)
 
     app.wsgi_app = by_address  # type: ignore[method-assign]
     return app
+
+
+def _unsniffed(start_response: Any) -> Any:
+    """No browser takes what a device is told for a page, whatever a guest calls himself."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        return start_response(status, [*headers, ("X-Content-Type-Options", "nosniff")], exc_info)
+
+    return start
 
 
 def device_apps(box: Box) -> tuple[Flask, Flask]:

@@ -13,7 +13,7 @@ from typing import Any
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import WSGITask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest
 
 from edgebox.devices.wrong_keys import ANSWER_LATE
@@ -63,6 +63,12 @@ class _Task(WSGITask):
         return environ
 
 
+class _ErrorTask(ErrorTask):
+    def execute(self) -> None:
+        self.response_headers.append(("X-Content-Type-Options", "nosniff"))
+        super().execute()
+
+
 class _Bounded(OverflowableBuffer):
     """Keeps what the application may read of a body. Of a larger one nothing more is kept, as it is refused by its
     length, which is told in full: so a client that sends it gets its answer in the words of its dialect."""
@@ -104,6 +110,7 @@ class Channel(HTTPChannel):
     """One connection."""
 
     task_class = _Task
+    error_task_class = _ErrorTask
     parser_class = _Parser
     late_answers: LateAnswers
     _late_until_s = 0.0

@@ -37,7 +37,6 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
 
@@ -73,7 +72,8 @@ def mount(app: Flask, box: Box) -> None:
 
     @app.after_request
     def harden(response: Response) -> Response:
-        if people.is_for_people():
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if people.is_for_people() or response.mimetype == "text/html":
             for name, value in HEADERS.items():
                 response.headers[name] = value
             if request.endpoint not in STATIC:
