@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pwd
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from typing import Final
 LOCK_NAME: Final = "edgebox.lock"
 SOCKET_NAME: Final = "edgebox.sock"
 """Where a running box takes the actions of commands."""
+
+OWN_NAMES: Final = frozenset(
+    {LOCK_NAME, SOCKET_NAME, "edgebox.toml", "edgebox.sqlite3", "edgebox.sqlite3-wal", "edgebox.sqlite3-shm"}
+)
+"""What is found in a directory that is a box's alone (or about to be)."""
 
 BOX: Final = "box"
 COMMAND: Final = "command"
@@ -54,7 +60,8 @@ class InUse(DataDirError):
 
 
 class DataDir:
-    """A directory that holds one box: made with mode 0700 where it is missing."""
+    """A directory that holds one box: made with mode 0700 where it is missing, and given that mode where it is a box's
+    and others could look into it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,8 +102,16 @@ class DataDir:
     def _create(self) -> None:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._shut_others_out()
         except OSError as error:
             raise DataDirError(f"the data directory {self.path} cannot be made: {error.strerror}") from None
+
+    def _shut_others_out(self) -> None:
+        """Somebody made it with mkdir. What is not a box's alone (/tmp, a home) stays as it is."""
+        found = self.path.stat()
+        is_open = stat.S_IMODE(found.st_mode) & 0o077
+        if is_open and found.st_uid == os.geteuid() and not {each.name for each in self.path.iterdir()} - OWN_NAMES:
+            self.path.chmod(0o700)
 
     def _refuse_to_be_root_for_others(self) -> None:
         """What root wrote here, the box's own user could not open: the box would not start again."""

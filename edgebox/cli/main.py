@@ -68,6 +68,8 @@ def _home() -> Path:
 
 def run() -> NoReturn:
     """Run the command line of this process."""
+    # Whatever this makes is for nobody else to read.
+    os.umask(0o077)
     # What the box logs is for its own log; a command says itself what matters.
     logging.getLogger().addHandler(logging.NullHandler())
     # A name that an old terminal cannot show is no reason to stop.
