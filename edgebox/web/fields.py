@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from flask import Request, request
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 MAX_ID = 2**63 - 1
@@ -16,10 +18,16 @@ MAX_TEXT_CHARS = 500
 
 
 class _Named(FormDataParser):
-    """Leaves out parts without a name, which nobody can ask for: they have None for one, at which others stumble."""
+    """Leaves out parts without a name, which nobody can ask for: they have None for one, at which others stumble. And a
+    form may have so many fields, whichever kind it is of."""
 
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
-        stream, form, files = super().parse(*args, **kwargs)
+    def parse(self, stream: Any, mimetype: str, *args: Any, **kwargs: Any) -> Any:
+        if mimetype == "application/x-www-form-urlencoded":
+            body = stream.read()
+            if self.max_form_parts is not None and body.count(b"&") >= self.max_form_parts:
+                raise RequestEntityTooLarge
+            stream = io.BytesIO(body)
+        stream, form, files = super().parse(stream, mimetype, *args, **kwargs)
         return stream, MultiDict((name, text) for name, text in form.items(multi=True) if name), files
 
 

@@ -51,6 +51,15 @@ def test_it_is_made_up_by_the_systems_own_source(monkeypatch: pytest.MonkeyPatch
     assert made[0] != made[1]
 
 
+@pytest.fixture
+def venue(tmp_path: Path) -> Iterator[Venue]:
+    venue = Venue(tmp_path)
+    try:
+        yield venue
+    finally:
+        venue.box.close()
+
+
 class Untold(str):
     """A text that must not be compared: how far two are the same can be measured."""
 
