@@ -21,6 +21,7 @@ from edgebox.connecting import Connector
 from edgebox.desk import Desk
 from edgebox.lan import base_url
 from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
+from edgebox.ops.caretaker import Caretaker
 from edgebox.ops.health import Health, look
 from edgebox.registering import ActionError as ActionError  # what the actions here raise
 from edgebox.registering import Offer, Registrar
@@ -115,6 +116,9 @@ class Box:
         self.store.redeemer.grace = timedelta(seconds=config.rescan_grace_s)
         self.sync = Sync(self.store, self.clock, config, self._connector.upstream_of)
         self.desk = Desk(self.store, self.sync, self.clock)
+        self.caretaker = Caretaker(
+            self.store, self.clock.now, copy_interval_s=config.copy_interval_s, copies_kept=config.copies_kept
+        )
         self.meter = ActivityMeter()
         self.scanners = Scanners(self.store, self.clock, self.meter)
         self._started_s = time.monotonic()
@@ -125,6 +129,7 @@ class Box:
     def close(self) -> None:
         """Stop syncing, write what waits, close the database."""
         self.sync.stop()
+        self.caretaker.stop()
         self._connector.close()
         self.store.close()
 

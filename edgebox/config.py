@@ -210,6 +210,10 @@ class Config:
     attempts_max_count: int = _setting(
         500000, WholeNumber(1, 100000000), "refused and repeated attempts that are kept at most"
     )
+    copy_interval_s: float = _setting(
+        900.0, Number(10, 86400), "seconds between two copies of the database, made beside it while something changes"
+    )
+    copies_kept: int = _setting(3, WholeNumber(1, 100), "copies of the database that are kept, the newest ones")
     log_level: str = _setting(
         "info", Choice(("debug", "info", "warning", "error")), "how much the log tells: from here on up"
     )

@@ -7,9 +7,7 @@ recorded is on the disk when it returns.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,12 +17,15 @@ from edgebox.store import migrations
 from edgebox.store.attempts import Attempts
 from edgebox.store.claims import Claims
 from edgebox.store.connections import Connections
+from edgebox.store.copies import Copies
+from edgebox.store.copying import Copying
 from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect, reading
 from edgebox.store.devices import Devices
 from edgebox.store.encoded import Encoded
 from edgebox.store.held import Held
 from edgebox.store.journal import Journal
 from edgebox.store.lists import Lists
+from edgebox.store.longwork import LongWork
 from edgebox.store.notes import Notes
 from edgebox.store.numbers import Numbers
 from edgebox.store.orders import Orders
@@ -44,9 +45,6 @@ __all__ = ["Busy", "NotWritable", "Refused", "Store", "StoreError", "open_for_re
 PROBE_EVERY_S = 30.0
 """A commit within this time says that the disk can be written; only without one does a probe write."""
 
-ROOM_FOR_SCANNING_BYTES = 100_000_000
-"""What a copy of the database must leave free."""
-
 
 class Store:
     """The box's memory. Open until `close()`; one at a time for a data directory (the caller holds its lock)."""
@@ -59,8 +57,10 @@ class Store:
         attempts_max_count: int = 500_000,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._path = path = data_dir / DATABASE_NAME
-        self._copying = threading.Lock()
+        path = data_dir / DATABASE_NAME
+        self._long_work = LongWork()
+        self._copying = Copying(path, self._long_work)
+        self.copies = Copies(data_dir, self._copying)
         try:
             # Keys and names are in it: nobody else may read it, nor the files that SQLite makes beside it (same mode).
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -110,40 +110,15 @@ class Store:
         return self._writer.probe(PROBE_EVERY_S)
 
     def copy_to(self, path: Path) -> None:
-        """A consistent copy of the whole database in a new file with mode 0600, checked before it counts.
+        """A copy of the whole database to take along (`Copying`): with it nobody can forge a session.
 
-        With it nobody can forge a session: what those are signed with is not in it. One at a time; scanning goes on
-        meanwhile, so there must be room for both. Raises Refused, or StoreError when it cannot be made or is not whole.
+        Raises Refused, or StoreError when it cannot be made or is not whole.
         """
-        if not self._copying.acquire(blocking=False):
-            raise Refused("a copy is being made already; wait for that one")
-        try:
-            size_bytes = sum(file.stat().st_size for file in self._path.parent.glob(f"{self._path.name}*"))
-            if shutil.disk_usage(path.parent).free < size_bytes + ROOM_FOR_SCANNING_BYTES:
-                raise Refused("there is too little room for a copy: scanning could stop for it; nothing was copied")
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            self._copy(path)
-        except OSError as error:
-            raise StoreError(f"the copy could not be made ({error.strerror}); the box itself is unharmed") from error
-        finally:
-            self._copying.release()
+        self._copying.copy_to(path)
 
-    def _copy(self, path: Path) -> None:
-        copy = sqlite3.connect(path, isolation_level=None)
-        try:
-            with self._readers.reading() as connection:
-                connection.backup(copy)
-            # A copy that stands alone: no file beside it.
-            copy.execute("PRAGMA journal_mode = DELETE")
-            copy.execute("PRAGMA secure_delete = ON")
-            copy.execute("DELETE FROM own_secret")
-            found = copy.execute("PRAGMA integrity_check").fetchone()[0]
-        except sqlite3.Error as error:
-            raise StoreError(f"the copy could not be made ({error}); the box itself is unharmed") from error
-        finally:
-            copy.close()
-        if found != "ok":
-            raise StoreError(f"the copy is not whole ({found}); the box itself is unharmed")
+    def stop_long_work(self) -> None:
+        """Whoever copies or checks the database gives up. To be called until they have ended."""
+        self._long_work.stop()
 
     def close(self) -> None:
         """Write what waits and close the database; no other thread may be reading."""

@@ -44,13 +44,15 @@ class Refused(StoreError):
     """An action that staff asked for is not possible as things stand; the text says why and what to do."""
 
 
-def connect(path: Path, *, read_only: bool = False) -> Connection:
+def connect(path: Path, *, read_only: bool = False, is_still: bool = False) -> Connection:
     """A connection in autocommit mode: transactions are begun on purpose.
 
     A committed transaction is on the disk (WAL with synchronous=FULL): NORMAL may lose the last commits with the
-    power. Readers never block the writer nor wait for it. Raises StoreError; NotWritable unless `read_only`.
+    power. Readers never block the writer nor wait for it. One that `is_still` has no log, and nobody writes it: it is
+    read without any lock or other file. Raises StoreError; NotWritable unless `read_only`.
     """
-    uri = f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}"
+    mode = "ro&immutable=1" if is_still else "ro" if read_only else "rwc"
+    uri = f"file:{_quoted(path)}?mode={mode}"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
         connection.row_factory = sqlite3.Row

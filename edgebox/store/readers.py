@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgebox.store.db import Connection, connect, reading
+from edgebox.store.db import Connection, StoreError, connect, reading
 
 
 class Readers:
     """Hands each thread its own connection. A reader sees the last commit and never blocks the writer."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_failure: Callable[[BaseException | None], None] = lambda error: None) -> None:
+        """`on_failure` gets what SQLite says where the database cannot be read."""
         self._path = path
+        self._on_failure = on_failure
         self._local = threading.local()
         self._lock = threading.Lock()
         # One that has read stays open as long as the box runs: with the last connection SQLite removes the files beside
@@ -25,8 +27,12 @@ class Readers:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """This thread's connection, in one consistent state until the block ends. Raises StoreError."""
-        with reading(self.get()) as connection:
-            yield connection
+        try:
+            with reading(self.get()) as connection:
+                yield connection
+        except StoreError as error:
+            self._on_failure(error.__cause__)
+            raise
 
     def get(self) -> Connection:
         """This thread's connection. Raises StoreError."""

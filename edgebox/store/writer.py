@@ -128,6 +128,8 @@ class Writer:
         self._on_commit: list[Callable[[], None]] = []
         self.on_reopen: Callable[[Connection], None] = lambda connection: None
         """Called in the writer after it had to reopen the database: what memory held may not be on the disk."""
+        self.on_failure: Callable[[Exception], None] = lambda error: None
+        """Called in the writer with what made a commit fail."""
         self.last_commit_at_s: float | None = None
         """`time.monotonic()` of the last commit that succeeded."""
         self.failure: str | None = None
@@ -359,6 +361,7 @@ class Writer:
             is_a_bug = not isinstance(error, sqlite3.Error | StoreError)
             log.error("the database cannot be written: %s", error, exc_info=error if is_a_bug else None)
         self.failure = str(error)
+        self.on_failure(error)
         self._disconnect()
         self._tail.done(is_written=False)
         for answer in answers:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import edgebox.store as store_module
-from edgebox.store import Refused, StoreError
+from edgebox.store import Refused, StoreError, copying
 from edgebox.store.staff import Role
 from tests.store.venue import LET_IN, Venue, many, wait_until
 
@@ -94,7 +93,7 @@ def test_where_there_is_little_room_no_copy_is_made(
     venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = sum((tmp_path / f"edgebox.sqlite3{end}").stat().st_size for end in ("", "-wal", "-shm"))
-    room = size + store_module.ROOM_FOR_SCANNING_BYTES
+    room = size + copying.ROOM_FOR_SCANNING_BYTES
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Disk(10 * room, 9 * room, room - 1))
     with pytest.raises(Refused, match="too little room"):
         venue.store.copy_to(tmp_path / "copy")
