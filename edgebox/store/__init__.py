@@ -19,6 +19,7 @@ from edgebox.store.claims import Claims
 from edgebox.store.connections import Connections
 from edgebox.store.copies import Copies
 from edgebox.store.copying import Copying
+from edgebox.store.damage import Soundness
 from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect, reading
 from edgebox.store.devices import Devices
 from edgebox.store.encoded import Encoded
@@ -33,6 +34,8 @@ from edgebox.store.rates import Rates
 from edgebox.store.readers import Readers
 from edgebox.store.redeem import Redeemer
 from edgebox.store.refusals import Refusals
+from edgebox.store.restorations import Restorations
+from edgebox.store.restoring import make_sound
 from edgebox.store.runs import Runs
 from edgebox.store.snapshots import Snapshots
 from edgebox.store.staff import Staff
@@ -58,19 +61,21 @@ class Store:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         path = data_dir / DATABASE_NAME
-        self._long_work = LongWork()
-        self._copying = Copying(path, self._long_work)
+        long_work = self._long_work = LongWork()
+        self.soundness = Soundness(path, long_work, make_sound(data_dir, now))
+        self.restorations = Restorations(data_dir)
+        self._copying = Copying(path, long_work)
         self.copies = Copies(data_dir, self._copying)
         try:
             # Keys and names are in it: nobody else may read it, nor the files that SQLite makes beside it (same mode).
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.close(os.open(path, os.O_RDWR))
             path.chmod(0o600)
         except OSError as error:
             raise NotWritable(f"the database {path} cannot be opened: {error.strerror}") from error
         connection = connect(path)
         try:
             migrations.apply(connection)
-            self._readers = Readers(path)
+            self._readers = Readers(path, self.soundness.suspect)
             self.attempts = Attempts(attempts_max_age_days, attempts_max_count)
             self._writer = Writer(path, self.attempts)
             self.lists = Lists(connection, self._readers, self._writer)
@@ -79,6 +84,7 @@ class Store:
             self.numbers = Numbers(connection)
             claims = Claims(connection)
         except sqlite3.Error as error:
+            self.soundness.found(error)
             raise StoreError(f"the database {path} cannot be used ({error}); it was left as it is") from error
         finally:
             connection.close()
@@ -96,6 +102,7 @@ class Store:
         self.runs = Runs(self._readers, self._writer)
         self.rates = Rates(self._readers)
         self._writer.on_reopen = self._reload
+        self._writer.on_failure = self.soundness.suspect
         self._writer.start()
 
     def reading(self) -> Connection:

@@ -51,6 +51,7 @@ def connect(path: Path, *, read_only: bool = False, is_still: bool = False) -> C
     power. Readers never block the writer nor wait for it. One that `is_still` has no log, and nobody writes it: it is
     read without any lock or other file. Raises StoreError; NotWritable unless `read_only`.
     """
+    _keep_the_log(path)
     mode = "ro&immutable=1" if is_still else "ro" if read_only else "rwc"
     uri = f"file:{_quoted(path)}?mode={mode}"
     try:
@@ -66,6 +67,15 @@ def connect(path: Path, *, read_only: bool = False, is_still: bool = False) -> C
         kind = StoreError if read_only else NotWritable
         raise kind(f"the database {path} cannot be opened: {error}") from error
     return connection
+
+
+def _keep_the_log(path: Path) -> None:
+    """Where the database has become empty SQLite would remove the log beside it, which may be all there is."""
+    log = path.with_name(f"{path.name}-wal")
+    if path.is_file() and path.stat().st_size == 0 and log.exists() and log.stat().st_size:
+        raise StoreError(
+            f"the database {path} is empty, and its log {log.name} is not: start the box, which restores it"
+        )
 
 
 @contextmanager

@@ -119,6 +119,7 @@ def test_reading_beside_the_box_needs_a_database_of_this_edgebox(tmp_path: Path)
     connect(tmp_path / DATABASE_NAME).close()
     with pytest.raises(StoreError, match="older than this edgebox"):
         open_for_reading(tmp_path)
+    (tmp_path / DATABASE_NAME).unlink()
     Venue(tmp_path).close()
     reader = open_for_reading(tmp_path)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -138,8 +139,8 @@ def test_a_damaged_database_gives_errors_of_the_store_and_the_writer_lives(tmp_p
     venue = Venue(tmp_path)
     venue.take_in([told(f"s{number:05d}", attendee_name=f"Guest {number}") for number in range(500)])
     venue.close()
-    damage(tmp_path / DATABASE_NAME, "ticket", "checkin", "attempt")
     venue = Venue(tmp_path)
+    damage(tmp_path / DATABASE_NAME, "ticket", "checkin", "attempt")
     for asks in (
         lambda: venue.scan("s00001"),
         lambda: list(venue.store.tickets.counted(venue.list_, None)),
@@ -153,6 +154,7 @@ def test_a_damaged_database_gives_errors_of_the_store_and_the_writer_lives(tmp_p
             asks()
         assert not venue.store.reading().in_transaction
     assert venue.add_list(event="another") in venue.store.lists.all(), "what can be written is written"
+    assert venue.store.soundness.is_suspected.is_set()
     venue.close()
 
 
@@ -189,9 +191,10 @@ def test_odd_characters_in_the_path_are_no_trouble(tmp_path: Path) -> None:
 
 
 def test_nobody_else_may_read_the_database_nor_what_lies_beside_it(tmp_path: Path) -> None:
-    (tmp_path / DATABASE_NAME).touch(mode=0o666)
     mask = os.umask(0)
     try:
+        Venue(tmp_path).close()
+        (tmp_path / DATABASE_NAME).chmod(0o666)
         venue = Venue(tmp_path)
         venue.pull(told())
         venue.scan()
