@@ -271,6 +271,7 @@ def serve(box: Box, on_ready: Callable[[str, int], None]) -> None:
     box.listens_on = server.address
     try:
         box.sync.start()
+        box.caretaker.on_restart_wanted = server.stop
         box.caretaker.start()
         on_ready(*server.address)
         server.run()

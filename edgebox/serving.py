@@ -22,16 +22,29 @@ log = logging.getLogger(__name__)
 def run_box(config: Config, on_ready: Callable[[Box], None]) -> None:
     """Run a box until SIGTERM or SIGINT; `on_ready` gets it once it serves.
 
-    Raises DataDirError when another box holds the data directory, ActionFailed when the database cannot be used or the
-    address cannot be listened on.
+    Where its database is damaged meanwhile, it starts anew once and is restored. Raises DataDirError when another box
+    holds the data directory, ActionFailed when the database cannot be used or the address cannot be listened on.
     """
+    if _run_once(config, on_ready, may_restart=True):
+        log.warning("the box starts again, so that its database is restored")
+        _run_once(config, on_ready, may_restart=False)
+
+
+def _run_once(config: Config, on_ready: Callable[[Box], None], *, may_restart: bool) -> bool:
+    """Run a box until it is to stop; whether it is to start again."""
     stop_on_signals()
     with open_box(config) as box:
+        box.caretaker.may_restart = may_restart
         try:
             _serve(box, on_ready)
-            log.info("the box stops")
+            if not box.caretaker.wants_restart:
+                log.info("the box stops")
         finally:
-            _stop_only_once()
+            if box.caretaker.wants_restart:
+                stop_on_signals()
+            else:
+                _stop_only_once()
+    return box.caretaker.wants_restart
 
 
 @contextmanager

@@ -26,7 +26,7 @@ WHAT_HAPPENED = {
 def attention(context: click.Context, as_json: bool) -> None:
     """Show what needs staff.
 
-    Conflicts, parked check-ins, and what a pull would take away and therefore waits.
+    Conflicts, parked check-ins, what a pull would take away and therefore waits, and a database that was restored.
     """
     if context.invoked_subcommand is None:
         box: Context = context.obj
@@ -82,9 +82,23 @@ def reject(context: Context, list_id: int) -> None:
     click.echo(f"Kept: {show.count(kept['tickets'], 'ticket')} and {show.count(kept['checkins'], 'check-in')}.")
 
 
+@attention.command()
+@pass_context
+def seen(context: Context) -> None:
+    """Everybody knows that the database was restored.
+
+    The pages and the status do not tell of it any more; the damaged files stay where they are.
+    """
+    context.call("attention.seen")
+    click.echo("It needs no attention any more.")
+
+
 def _show(told: dict[str, Any]) -> None:
-    if not told["conflicts"] and not told["held"]:
+    if not told["conflicts"] and not told["held"] and not told["restored"]:
         click.echo("Nothing needs attention.")
+    for restored in told["restored"]:
+        click.echo(f"{show.printable(restored['in_words'])}.")
+        click.echo("  edgebox attention seen")
     for held in told["held"]:
         click.echo(
             f"List {held['list']} ({show.printable(held['name'])}): a pull would withdraw "

@@ -9,6 +9,8 @@ import click
 from edgebox.cli import show
 from edgebox.cli.context import Context, pass_context
 
+NO_COPY = "There is no good copy to restore it from. What can be read of the journal: edgebox export --format json"
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -28,8 +30,21 @@ def status(context: Context, as_json: bool) -> None:
         click.echo(f"No box is running on {context.data_dir} (edgebox serve starts it)")
     if not told["lists"]:
         click.echo("No lists yet. Add one: edgebox lists add URL KEY")
+    _show_database(told["database"])
     for row in told["lists"]:
         _show_list(row, is_running=bool(serves_at))
+
+
+def _show_database(row: dict[str, Any]) -> None:
+    if row["problem"]:
+        click.echo(f"Its database is damaged: {show.printable(row['problem'])}")
+        click.echo("  Start the box again: it is restored from its copy." if row["copies"] else f"  {NO_COPY}")
+    for restored in row["restored"]:
+        click.echo(f"{show.printable(restored['in_words'])} (edgebox attention seen)")
+    if row["copy_failure"]:
+        click.echo(f"The last copy of the database failed: {show.printable(row['copy_failure'])}")
+    if row["copies"]:
+        click.echo(f"Copies of the database: {row['copies']}, the last one made {show.age(row['last_copy'])}")
 
 
 def _show_list(row: dict[str, Any], is_running: bool) -> None:

@@ -12,8 +12,10 @@ from edgebox.control import Report, ignore
 from edgebox.control.arguments import check
 from edgebox.devices.configuring import configuration_of
 from edgebox.model import App, CheckIn, CheckInList, Device, Phone
+from edgebox.ops.caretaker import Care
 from edgebox.store import StoreError
 from edgebox.store.devices import foreign_repeats
+from edgebox.store.restorations import Restoration
 from edgebox.store.staff import Role
 from edgebox.sync import Progress
 from edgebox.upstream import UpstreamError
@@ -38,6 +40,31 @@ def _status(box: Box) -> dict[str, Any]:
         "lists": [_status_entry(entry) for entry in box.status()],
         "clock": {"trusted": box.clock.is_trusted(), "now": box.clock.now().isoformat()},
         "serves_at": box.base_url() if box.listens_on else None,
+        "database": _database(box.caretaker.report()),
+    }
+
+
+def _database(care: Care) -> dict[str, Any]:
+    return {
+        "problem": care.problem,
+        "copies": care.copies,
+        "last_copy": _text(care.newest.made_at) if care.newest else None,
+        "copy_failure": care.failure,
+        "restored": [_restored(each) for each in care.restored],
+    }
+
+
+def _restored(restoration: Restoration) -> dict[str, Any]:
+    return {
+        "at": _text(restoration.at),
+        "problem": restoration.problem,
+        "kept_in": restoration.kept_in,
+        "copy": _text(restoration.copy_made_at),
+        "salvaged": restoration.salvaged,
+        "known_missing": restoration.known_missing,
+        "missing_from": _text(restoration.missing_from),
+        "missing_to": _text(restoration.missing_to),
+        "in_words": restoration.in_words(),
     }
 
 
@@ -177,7 +204,8 @@ def _attention(box: Box) -> dict[str, Any]:
         }
         for conflict in box.conflicts()
     ]
-    return {"conflicts": conflicts, "held": held}
+    restored = [_restored(each) for each in box.store.restorations.unseen()]
+    return {"conflicts": conflicts, "held": held, "restored": restored}
 
 
 def _sync(box: Box, list_id: int | None, report: Report) -> dict[str, Any]:
@@ -211,6 +239,7 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "attention": _attention,
     "attention.retry": lambda box, checkin_id: _checkin(box.retry(checkin_id)),
     "attention.dismiss": lambda box, checkin_id, reason: _checkin(box.dismiss(checkin_id, reason)),
+    "attention.seen": lambda box: box.store.restorations.dismiss(box.clock.now()),
     "attention.accept": lambda box, list_id: asdict(box.accept_held(list_id)),
     "attention.reject": lambda box, list_id: asdict(box.reject_held(list_id)),
     "sync": _sync,

@@ -15,7 +15,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from edgebox.store.db import Connection, Refused, StoreError, connect
+from edgebox.store.db import Connection, Refused, StoreError, connect, is_damage
 from edgebox.store.longwork import LongWork
 
 ROOM_FOR_SCANNING_BYTES = 100_000_000
@@ -28,7 +28,7 @@ LONGEST_REST_S = 0.5
 
 
 class CopyNotWhole(StoreError):
-    """A copy was made and is damaged; it was removed."""
+    """The copy was damaged, and was removed; or the database is."""
 
 
 class Copying:
@@ -60,6 +60,8 @@ class Copying:
             finally:
                 os.close(file)
         except sqlite3.Error as error:
+            if is_damage(error):
+                raise CopyNotWhole(f"the copy could not be made ({error}): the database may be damaged") from error
             raise StoreError(f"the copy could not be made ({error}); the box itself is unharmed") from error
         except OSError as error:
             raise StoreError(f"the copy could not be made ({error.strerror}); the box itself is unharmed") from error

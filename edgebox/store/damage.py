@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from edgebox.store import migrations, wal
 from edgebox.store.copying import full_check
-from edgebox.store.db import Connection, StoreError, connect, reading
+from edgebox.store.db import Connection, StoreError, connect, is_damage, reading
 from edgebox.store.longwork import LongWork
 from edgebox.store.pages import MAGIC
 
@@ -25,23 +26,9 @@ log = logging.getLogger(__name__)
 NOTICE = "edgebox.damaged"
 """The file that tells the next start what is wrong."""
 
-_UNREADABLE = frozenset(
-    {
-        sqlite3.SQLITE_IOERR_READ,
-        sqlite3.SQLITE_IOERR_SHORT_READ,
-        sqlite3.SQLITE_IOERR_DATA,
-        sqlite3.SQLITE_IOERR_CORRUPTFS,
-    }
-)
 _AT_A_GLANCE = ("counter", "source", "list", "device", "device_list", "sqlite_sequence")
 """Small tables without which nothing works."""
 _HEAD_BYTES = 100
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Whether an error of SQLite's says that the database itself is broken or cannot be read."""
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return code is not None and (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code in _UNREADABLE)
 
 
 def look_over(path: Path) -> str | None:
@@ -105,12 +92,14 @@ class Soundness:
         """What is wrong, in words; None while nothing is known to be."""
         self.is_suspected = threading.Event()
         """An error says that something may be wrong: look through all of it."""
+        self.on_suspicion: Callable[[], None] = lambda: None
 
     def suspect(self, error: BaseException | None) -> None:
         """Take note of an error that somebody met; cheap where it says nothing about the database."""
         if is_damage(error) and not self.is_suspected.is_set():
             log.error("the database may be damaged (%s); all of it is being checked", error)
             self.is_suspected.set()
+            self.on_suspicion()
 
     def found(self, error: sqlite3.Error) -> None:
         """It could not even be opened; the next start looks through all of it before it tries again."""

@@ -27,6 +27,16 @@ _ABOUT_ONE_STATEMENT = frozenset(
 """SQLite's codes for a statement or its values. All others (full, I/O error, read-only, corrupt, busy, ...) are about
 the database."""
 
+_UNREADABLE = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_SHORT_READ,
+        sqlite3.SQLITE_IOERR_DATA,
+        sqlite3.SQLITE_IOERR_CORRUPTFS,
+    }
+)
+"""SQLite's codes, beside corrupt and no database, for one of which a page cannot be read."""
+
 
 class StoreError(Exception):
     """Root of all errors of the store. Its text is for staff."""
@@ -118,6 +128,12 @@ def is_about_the_database(error: Exception) -> bool:
     if code is None:
         return isinstance(error, NotWritable | MemoryError)
     return code & 0xFF not in _ABOUT_ONE_STATEMENT
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether an error of SQLite's says that the database itself is broken or cannot be read."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code is not None and (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code in _UNREADABLE)
 
 
 def _quoted(path: Path) -> str:

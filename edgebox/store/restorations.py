@@ -48,7 +48,7 @@ class Restoration:
         since = "the beginning" if self.missing_from is None else _moment(self.missing_from)
         known = f"; {self.known_missing} are known to be missing" if self.known_missing else ""
         return (
-            f"the database was damaged ({self.problem}) and was restored at {_moment(self.at)} from {base}; "
+            f"The database was damaged ({self.problem}) and was restored at {_moment(self.at)} from {base}; "
             f"{self.salvaged} check-ins were salvaged from the damaged files, which are kept in {self.kept_in}{known}; "
             f"entries between {since} and {_moment(self.missing_to)} may be missing"
         )

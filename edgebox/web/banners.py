@@ -10,10 +10,11 @@ from flask_babel import gettext as _
 
 from edgebox.activity import Activity
 from edgebox.box import ListStatus
+from edgebox.ops.caretaker import Care
 from edgebox.ops.health import Health
 from edgebox.store.rates import MinuteCount
 from edgebox.sync import UpstreamState
-from edgebox.web.words import checkins, clock_time, duration, held_back, size
+from edgebox.web.words import checkins, clock_time, duration, held_back, may_be_missing, size
 
 OK, WARNING, DANGER = "ok", "warning", "danger"
 SEVERITY = {DANGER: 0, WARNING: 1, OK: 2}
@@ -44,6 +45,7 @@ class Situation:
     per_minute: list[MinuteCount]
     activity: Activity
     health: Health
+    care: Care
     write_failure: str | None
     is_clock_trusted: bool
 
@@ -77,6 +79,7 @@ def _of_the_box(situation: Situation) -> Iterator[Banner]:
             _("Free space on its disk, or start it again."),
             situation.write_failure,
         )
+    yield from _of_the_database(situation)
     if not situation.is_clock_trusted:
         yield Banner(
             WARNING,
@@ -96,6 +99,29 @@ def _of_the_box(situation: Situation) -> Iterator[Banner]:
         )
     if health.is_hot:
         yield Banner(WARNING, _("The box is too hot"), _("It works more slowly now: give it air."))
+
+
+def _of_the_database(situation: Situation) -> Iterator[Banner]:
+    care, now = situation.care, situation.now
+    list_ = next((status.list for status in situation.statuses), None)
+    if care.problem is not None:
+        detail = (
+            _("Scanning goes on as far as it can. Start the box again: it is restored from its copy.")
+            if care.newest
+            else _("Scanning goes on as far as it can. There is no copy to restore it from: export the journal.")
+        )
+        yield Banner(DANGER, _("The database is damaged"), detail, care.problem)
+    for restoration in care.restored:
+        time = clock_time(restoration.at, now, list_)
+        text = _("The database was damaged, and restored at %(time)s", time=time)
+        yield Banner(WARNING, text, may_be_missing(restoration, now, list_), restoration.problem)
+    if care.failure is not None and care.problem is None:
+        detail = (
+            _("The last copy is from %(time)s.", time=clock_time(care.newest.made_at, now, list_))
+            if care.newest
+            else _("There is no copy yet.")
+        )
+        yield Banner(WARNING, _("The database cannot be copied"), detail, care.failure)
 
 
 def _of_the_gates(activity: Activity) -> Iterator[Banner]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, redirect, render_template, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
 from edgebox import __version__
 from edgebox.box import Box
@@ -23,12 +24,20 @@ def register(web: Blueprint, box: Box) -> None:
         return render_template(
             "health.html",
             health=box.health(),
+            care=box.caretaker.report(),
             version=__version__,
             clock=box.clock,
             failure=box.store.write_failure(),
             zone_list=next(iter(box.store.lists.all()), None),
             gate_has_password=box.store.staff.credential(Role.GATE).password_hash is not None,
         )
+
+    @web.post("/box/restored")
+    @for_lead
+    def dismiss_restored() -> BaseResponse:
+        box.store.restorations.dismiss(box.clock.now())
+        box.did(me().name, me().role, "dismissed the restoration", "")
+        return redirect(url_for("web.health"))
 
     @web.post("/box/backup")
     @for_lead

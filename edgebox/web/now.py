@@ -64,6 +64,7 @@ class Glance:
             per_minute=box.checkins_per_minute(),
             activity=box.meter.look(),
             health=box.health(),
+            care=box.caretaker.report(),
             write_failure=box.store.write_failure(),
             is_clock_trusted=box.clock.is_trusted(),
         )

@@ -15,6 +15,7 @@ from edgebox.box import Box
 from edgebox.instants import from_text
 from edgebox.model import App, CheckInList
 from edgebox.store.held import HeldBack
+from edgebox.store.restorations import Restoration
 from edgebox.store.staff import Role
 from edgebox.sync import UpstreamState
 from edgebox.web.charts import Bar, Chart
@@ -124,6 +125,7 @@ DEEDS = {
     "resumed a list": _l("resumed a list"),
     "removed a list": _l("removed a list"),
     "downloaded a backup": _l("downloaded a backup"),
+    "dismissed the restoration": _l("has seen that the database was restored"),
 }
 
 APPS = {App.PRETIXDROID: "pretixdroid", App.PRETIXSCAN: "pretixSCAN"}
@@ -155,6 +157,7 @@ def register(app: Flask, box: Box) -> None:
         tickets=tickets,
         held_back=held_back,
         bar_text=bar_text,
+        may_be_missing=lambda restoration, list_: may_be_missing(restoration, box.clock.now(), list_),
     )
     app.jinja_env.filters.update(
         moment=moment,
@@ -265,6 +268,24 @@ def held_back(held: HeldBack) -> str:
     if not held.tickets:
         return checkins(held.checkins)
     return _("%(tickets)s and %(checkins)s", tickets=tickets(held.tickets), checkins=checkins(held.checkins))
+
+
+def may_be_missing(restoration: Restoration, now: datetime, list_: CheckInList | None) -> str:
+    """What a restored database may lack, and what that means at the gate."""
+    until = clock_time(restoration.missing_to, now, list_)
+    since = restoration.missing_from
+    text = (
+        _("Entries before %(until)s may be missing; whoever came in then would be let in again.", until=until)
+        if since is None
+        else _(
+            "Entries between %(since)s and %(until)s may be missing; whoever came in then would be let in again.",
+            since=clock_time(since, now, list_),
+            until=until,
+        )
+    )
+    if restoration.known_missing:
+        text += " " + _("%(checkins)s are known to be missing.", checkins=checkins(restoration.known_missing))
+    return text
 
 
 def bar_text(bar: Bar, chart: Chart, list_: CheckInList | None) -> str:

@@ -9,7 +9,7 @@ from tests.support.upstream import StubUpstream, always
 
 def test_nothing_needs_attention_at_first(any_desk: Desk) -> None:
     assert any_desk.run("attention") == "Nothing needs attention.\n"
-    assert any_desk.json("attention", "--json") == {"conflicts": [], "held": []}
+    assert any_desk.json("attention", "--json") == {"conflicts": [], "held": [], "restored": []}
 
 
 def test_a_forced_double_entry_is_shown_until_it_is_dismissed(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +13,11 @@ import pytest
 
 from edgebox.ops import caretaker
 from edgebox.ops.caretaker import Caretaker
+from edgebox.store import StoreError
+from edgebox.store.damage import NOTICE
+from edgebox.store.db import DATABASE_NAME
+from edgebox.store.longwork import Stopped
+from tests.store.evening import spoil
 from tests.store.venue import EIGHT, Venue, full_disk, told, wait_until
 
 INTERVAL_S = 900.0
@@ -86,7 +93,7 @@ def test_a_clock_that_was_set_back_holds_up_no_copy(venue: Watched) -> None:
 
 def test_a_copy_that_fails_is_told_once_and_tried_again_soon(venue: Watched, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert venue.caretaker.report() == caretaker.Care(None, 0, None)
+    assert venue.caretaker.report() == caretaker.Care(None, 0, None, None, ())
     with full_disk():
         for _ in range(3):
             assert venue.look_after() == caretaker.AGAIN_AFTER_S
@@ -100,6 +107,94 @@ def test_a_copy_that_fails_is_told_once_and_tried_again_soon(venue: Watched, cap
     assert "could not be made" in said[0]
     assert "can be copied again" in said[1]
     assert "was copied" in said[2]
+
+
+# --- the check --------------------------------------------------------------------------------------------------------
+
+
+def test_all_of_it_is_checked_once_after_the_start(venue: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[None] = []
+    works = venue.store.soundness.check
+
+    def check() -> str | None:
+        checks.append(None)
+        return works()
+
+    monkeypatch.setattr(venue.store.soundness, "check", check)
+    for _ in range(3):
+        venue.look_after(seconds_later=INTERVAL_S)
+    assert len(checks) == 1
+    assert venue.caretaker.report().problem is None
+    assert not (venue.data_dir / NOTICE).exists()
+
+
+def test_what_is_damaged_is_told_and_written_down_and_not_copied(
+    venue: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    venue.look_after()
+    damage(venue)
+    again = Caretaker(venue.store, lambda: venue.clock, copy_interval_s=INTERVAL_S, copies_kept=2)
+    venue.clock += timedelta(seconds=INTERVAL_S)
+    venue.scan("t1")
+    assert again.look_after() == INTERVAL_S
+    problem = again.report().problem
+    assert problem
+    assert problem in (venue.data_dir / NOTICE).read_text()
+    assert venue.numbers() == [1], "the good one"
+    assert any("the next start restores it" in record.getMessage() for record in caplog.records)
+    assert not again.wants_restart, "nobody said that it may"
+
+
+def test_the_box_starts_anew_where_there_is_a_copy_to_restore_it_from(venue: Watched) -> None:
+    wanted: list[str] = []
+    venue.caretaker.may_restart = True
+    venue.caretaker.on_restart_wanted = lambda: wanted.append("restart")
+    damage(venue)
+    venue.look_after()
+    assert venue.caretaker.report().problem
+    assert (venue.caretaker.wants_restart, wanted) == (False, []), "there is none yet"
+    (venue.data_dir / "copies").mkdir()
+    (venue.data_dir / "copies" / "000001-20261124T200000Z.sqlite3").touch()
+    venue.store.soundness.is_suspected.set()
+    venue.look_after()
+    assert (venue.caretaker.wants_restart, wanted) == (True, ["restart"])
+
+
+def test_an_error_that_somebody_meets_brings_it_about_at_once(venue: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caretaker, "FIRST_LOOK_AFTER_S", 0.01)
+    venue.caretaker.start()
+    wait_until(lambda: venue.numbers() == [1])
+    damage(venue)
+    with pytest.raises(StoreError):
+        venue.store.tickets.search(venue.list_, "t1x", item_ids=None, by_name=True, limit=5)
+    wait_until(lambda: venue.caretaker.report().problem)
+
+
+def test_a_copy_that_is_not_whole_makes_it_look_again(venue: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    venue.look_after()
+    venue.scan("t1")
+    damage(venue)
+    assert venue.look_after(seconds_later=INTERVAL_S) == INTERVAL_S, "a bad disk is not written to every minute"
+    assert venue.caretaker.report().problem
+    assert venue.numbers() == [1]
+
+
+def test_a_box_that_stops_does_not_wait_for_the_check(venue: Watched) -> None:
+    venue.store.stop_long_work()
+    with pytest.raises(Stopped):
+        venue.look_after()
+
+
+def damage(venue: Watched) -> None:
+    """A page that only search meets, and of which SQLite has nothing in memory yet."""
+    with closing(sqlite3.connect(venue.data_dir / DATABASE_NAME)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        query = "SELECT pageno FROM dbstat WHERE name IN ('ticket_name_data', 'ticket_name_idx')"
+        pages = [row[0] for row in connection.execute(query)]
+    spoil(venue.data_dir / DATABASE_NAME, *pages)
+
+
+# --- by itself --------------------------------------------------------------------------------------------------------
 
 
 def test_it_works_by_itself_until_it_is_stopped(venue: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,11 @@ from flask_babel import Babel
 from edgebox.activity import Activity, Silent
 from edgebox.box import ListStatus
 from edgebox.model import CheckInList, Source, SourceKind
+from edgebox.ops.caretaker import Care
 from edgebox.ops.health import Health
+from edgebox.store.copies import Copy
 from edgebox.store.held import HeldBack
+from edgebox.store.restorations import Restoration
 from edgebox.sync import LinkReport, UpstreamState
 from edgebox.web.banners import DANGER, OK, WARNING, Banner, Situation, banners
 
@@ -25,6 +30,7 @@ WELL = Health(
     own_memory_bytes=1, load_1min=0.1, temperature_c=40.0, under_voltage_now=False, under_voltage_since_boot=False,
     uptime_s=60.0,
 )  # fmt: skip
+UNHURT = Care(newest=None, copies=0, failure=None, problem=None, restored=())
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +74,7 @@ def said(*statuses: ListStatus, **changes: Any) -> list[Banner]:
         "per_minute": [],
         "activity": Activity((), False, 3.0),
         "health": WELL,
+        "care": UNHURT,
         "write_failure": None,
         "is_clock_trusted": True,
     }
@@ -129,6 +136,44 @@ def test_a_box_that_cannot_write_is_the_first_thing_said() -> None:
     assert found[0].level == DANGER
     assert "Scans are refused" in found[0].text
     assert found[0].why == "no space left on device"
+
+
+COPY = Copy(Path("copies/000003-20261124T195000Z.sqlite3"), 3, NOW - timedelta(minutes=10))
+RESTORED = Restoration(
+    at=NOW, problem="it is empty", kept_in="damaged/x", copy_made_at=COPY.made_at, salvaged=3, brought_up_to_date=1,
+    known_missing=0, missing_from=NOW - timedelta(minutes=9), missing_to=NOW - timedelta(minutes=1),
+)  # fmt: skip
+
+
+def test_a_damaged_database_is_said_with_what_to_do() -> None:
+    found = said(status(), care=replace(UNHURT, newest=COPY, problem="malformed", failure="not copied either"))
+    assert [(banner.level, banner.text, banner.why) for banner in found] == [
+        (DANGER, "The database is damaged", "malformed")
+    ]
+    assert "Start the box again" in found[0].detail
+    found = said(status(), care=replace(UNHURT, problem="malformed"))
+    assert "export the journal" in found[0].detail
+
+
+def test_what_a_restored_database_may_lack_is_said_until_it_is_dismissed() -> None:
+    (banner,) = said(status(), care=replace(UNHURT, newest=COPY, restored=(RESTORED,)))
+    assert (banner.level, banner.why) == (WARNING, "it is empty")
+    assert banner.text == "The database was damaged, and restored at 20:00"
+    assert "Entries between 19:51 and 19:59 may be missing" in banner.detail
+    assert "let in again" in banner.detail
+    assert "known" not in banner.detail
+    restored = (replace(RESTORED, missing_from=None, known_missing=2),)
+    (banner,) = said(status(), care=replace(UNHURT, restored=restored))
+    assert "Entries before 19:59 may be missing" in banner.detail
+    assert "2 check-ins are known to be missing." in banner.detail
+
+
+def test_copies_that_cannot_be_made_are_said() -> None:
+    (banner,) = said(status(), care=replace(UNHURT, newest=COPY, failure="too little room"))
+    assert (banner.level, banner.text) == (WARNING, "The database cannot be copied")
+    assert (banner.detail, banner.why) == ("The last copy is from 19:50.", "too little room")
+    (banner,) = said(status(), care=replace(UNHURT, failure="too little room"))
+    assert banner.detail == "There is no copy yet."
 
 
 def test_no_list_yet_is_said_whatever_else_there_is() -> None:
