@@ -27,7 +27,7 @@ def prepare(box: BoxProcess, *, copies: int) -> Path:
     event.add_tickets(TICKETS, "t")
     made = Box(Config(data_dir=box.data_dir))
     list_ = made.add_saved({"status": event.status(), "download": event.download()}, "the test's event")
-    made.add_device("Gate 1", list_.id, key=KEY)
+    made.scanners.add("Gate 1", list_.id, key=KEY)
     for _ in range(copies):
         made.store.copies.make(datetime.now(UTC), keep=3)
     made.close()
