@@ -19,7 +19,14 @@ from typing import Any, Final, Protocol
 FILE_NAME: Final = "edgebox.toml"
 PREFIX: Final = "EDGEBOX_"
 RESERVED: Final = frozenset(
-    {"EDGEBOX_DATA", "EDGEBOX_VENV", "EDGEBOX_PRETIX_LEGACY", "EDGEBOX_PRETIX_CURRENT", "EDGEBOX_REQUIRE_INTEROP"}
+    {
+        "EDGEBOX_DATA",
+        "EDGEBOX_VENV",
+        "EDGEBOX_PRETIX_LEGACY",
+        "EDGEBOX_PRETIX_CURRENT",
+        "EDGEBOX_REQUIRE_INTEROP",
+        "EDGEBOX_TEST_HANG",
+    }
 )
 """Variables that are for somebody else: the data directory itself, and what the scripts and tests go by."""
 

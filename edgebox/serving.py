@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,8 +17,14 @@ from edgebox.control import ActionFailed
 from edgebox.control.actions import KNOWN_ERRORS
 from edgebox.control.server import ControlServer
 from edgebox.datadir import BOX, WAIT_FOR_COMMAND_S, DataDir, Holder
+from edgebox.ops.heartbeat import Heartbeat, probe
+from edgebox.ops.notify import Supervisor
 
 log = logging.getLogger(__name__)
+
+HANG_VARIABLE = "EDGEBOX_TEST_HANG"
+"""For tests of the watchdog alone: set to 1, it lets SIGUSR2 hang the box. Whoever can set it and send that signal
+could as well kill the box; nothing that comes by the network can do either."""
 
 
 def run_box(config: Config, on_ready: Callable[[Box], None]) -> None:
@@ -33,6 +41,10 @@ def run_box(config: Config, on_ready: Callable[[Box], None]) -> None:
 def _run_once(config: Config, on_ready: Callable[[Box], None], *, may_restart: bool) -> bool:
     """Run a box until it is to stop; whether it is to start again."""
     stop_on_signals()
+    # A watchdog that loses its patience sends SIGABRT: then the log tells where each thread stood (places, no values).
+    faulthandler.enable()
+    if os.environ.get(HANG_VARIABLE) == "1":
+        signal.signal(signal.SIGUSR2, _hang)
     with open_box(config) as box:
         box.caretaker.may_restart = may_restart
         try:
@@ -78,6 +90,12 @@ def stop_on_signals() -> None:
         signal.signal(number, stop)
 
 
+def _hang(number: int, frame: FrameType | None) -> None:
+    """Never return to what was interrupted: the thread that accepts connections and reads requests."""
+    while True:
+        signal.pause()
+
+
 def _stop_only_once() -> None:
     """Nothing interrupts the stopping but a second Ctrl-C, by which nothing is lost that was answered."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -86,10 +104,13 @@ def _stop_only_once() -> None:
 
 def _serve(box: Box, on_ready: Callable[[Box], None]) -> None:
     is_ready = False
+    heartbeat: Heartbeat | None = None
 
     def ready(host: str, port: int) -> None:
-        nonlocal is_ready
+        nonlocal is_ready, heartbeat
         is_ready = True
+        heartbeat = Heartbeat(Supervisor(), lambda: probe(host, port))
+        heartbeat.start()
         on_ready(box)
 
     try:
@@ -100,6 +121,9 @@ def _serve(box: Box, on_ready: Callable[[Box], None]) -> None:
         host = f"[{box.config.host}]" if ":" in box.config.host else box.config.host
         reason = f"{host}:{box.config.port} cannot be listened on ({error.strerror or error})"
         raise ActionFailed(f"{reason}: choose another --host or --port") from error
+    finally:
+        if heartbeat is not None:
+            heartbeat.close()
 
 
 def _say_who_is_waited_for(holder: Holder) -> None:

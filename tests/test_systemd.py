@@ -1,15 +1,19 @@
-"""The unit that starts the box with the power."""
+"""The unit that starts the box with the power, as systemd reads it. tests/ops/test_booted.py runs it."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).parents[1] / "systemd" / "edgebox.service"
-PROGRAM = "/opt/edgebox/bin/edgebox"
+from tests.support.box import REPOSITORY
+from tests.support.machine import require
+
+UNIT = REPOSITORY / "systemd" / "edgebox.service"
+PROGRAM = "/opt/edgebox/current/bin/edgebox"
+MAX_EXPOSURE = 1.5
 
 
 def settings() -> dict[str, list[str]]:
@@ -22,7 +26,11 @@ def settings() -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    require("systemd-analyze", package="systemd", root=False)
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
 def test_it_is_clean_for_systemd(tmp_path: Path) -> None:
     # The program need not be installed where the tests run, and systemd complains when it is not there.
     program = tmp_path / "edgebox"
@@ -34,11 +42,27 @@ def test_it_is_clean_for_systemd(tmp_path: Path) -> None:
     copy.write_text(text.replace(PROGRAM, str(program)))
 
     # recursive-errors: what other units of this machine say about themselves is not about ours.
-    verify = subprocess.run(
-        ["systemd-analyze", "verify", "--recursive-errors=no", str(copy)], capture_output=True, text=True, timeout=60
-    )
+    verify = analyze("verify", "--recursive-errors=no", str(copy))
 
     assert (verify.returncode, verify.stdout + verify.stderr) == (0, "")
+
+
+def test_systemd_rates_it_as_hardened() -> None:
+    rated = analyze("security", "--offline=true", f"--threshold={MAX_EXPOSURE * 10:.0f}", "--no-pager", str(UNIT))
+    assert rated.returncode == 0, rated.stdout + rated.stderr
+    assert "Overall exposure level" in rated.stdout
+
+
+def test_whatever_it_leaves_open_is_explained() -> None:
+    rated = analyze("security", "--offline=true", "--no-pager", str(UNIT))
+    open_ = {line.split()[1].rstrip("=") for line in rated.stdout.splitlines() if line.startswith("✗")}
+    comments = " ".join(line.removeprefix("#") for line in UNIT.read_text().splitlines() if line.startswith("#"))
+    for directive in open_:
+        name = directive.partition("=")[0]
+        if name == "SystemCallFilter":
+            assert "adjtimex" in comments
+        else:
+            assert f" {name}=" in comments, f"{name}= is left open, and the unit does not say why"
 
 
 def test_it_serves_the_private_data_directory_as_a_user_of_its_own() -> None:
@@ -58,3 +82,30 @@ def test_it_starts_without_a_network_and_always_again() -> None:
     assert not [value for value in awaited if "network" in value]
     assert unit["Restart"] == ["always"]
     assert unit["StartLimitIntervalSec"] == ["0"]
+
+
+def test_a_box_that_hangs_is_found_within_a_minute_and_one_that_is_busy_is_not() -> None:
+    from edgebox.ops.heartbeat import BEATS, PROBE_TIMEOUT_S
+    from edgebox.store import PROBE_EVERY_S
+
+    unit = settings()
+    (watchdog_s,) = map(float, unit["WatchdogSec"])
+    assert unit["Type"] == ["notify"]
+    assert watchdog_s <= 60
+    # One probe that was lost leaves time for another; and a failed commit is looked at again within it.
+    assert 2 * (watchdog_s / BEATS + PROBE_TIMEOUT_S) <= watchdog_s
+    assert PROBE_EVERY_S + watchdog_s / BEATS < watchdog_s
+
+
+@pytest.mark.parametrize("hook", ["EDGEBOX_TEST_HANG"])
+def test_the_tests_hook_is_not_in_it(hook: str) -> None:
+    assert hook not in UNIT.read_text()
+
+
+def test_avahi_is_told_a_service_that_it_understands() -> None:
+    text = (REPOSITORY / "systemd" / "avahi" / "edgebox.service").read_text()
+    group = ElementTree.fromstring(text.replace("@PORT@", "8000"))
+
+    assert text.count("@PORT@") == 2
+    assert [name.text for name in group.iter("type")] == ["_edgebox._tcp", "_http._tcp"]
+    assert {port.text for port in group.iter("port")} == {"8000"}
