@@ -19,7 +19,7 @@ from edgebox.clock import Clock
 from edgebox.config import Config
 from edgebox.connecting import Connector
 from edgebox.desk import Desk
-from edgebox.lan import base_url
+from edgebox.lan import base_url, is_here
 from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
 from edgebox.ops.caretaker import Caretaker
 from edgebox.ops.health import Health, look
@@ -279,6 +279,15 @@ class Box:
         """Where scanners reach this box, as QR codes carry it: no slash at the end."""
         host, port = self.listens_on or (self.config.host, self.config.port)
         return base_url(self.config.address, host, port)
+
+    def lost_addresses(self) -> dict[str, list[str]]:
+        """Addresses that phones look for this box at and that this machine does not have now, with the names of the
+        devices whose QR codes carried them. Also the one that new QR codes would carry, if that is such a one."""
+        shown = self.scanners.by_shown_address()
+        addresses = dict.fromkeys([*shown, self.base_url()])
+        return {
+            address: [device.name for device in shown.get(address, ())] for address in addresses if not is_here(address)
+        }
 
     # --- attention ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import string
@@ -12,7 +13,7 @@ from edgebox.activity import ActivityMeter
 from edgebox.clock import Clock
 from edgebox.model import App, CheckInList, Device, Phone
 from edgebox.registering import MAX_KEY_LENGTH, ActionError, checked_name
-from edgebox.store import Store
+from edgebox.store import Store, StoreError
 from edgebox.store.devices import NewDevice, Tally, foreign_repeats, session_digest, tallies
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,22 @@ class Scanners:
         if device.app is not App.PRETIXSCAN:
             raise ActionError(f"'{name}' uses the pretixdroid app, whose QR code can be scanned again: nothing changed")
         return self._store.devices.renew(device.id, _random(KEY_LENGTH))
+
+    def shown(self, devices: Sequence[Device], address: str) -> None:
+        """The QR codes of these were shown, with this address of the box in them. A full disk does not keep them from
+        being shown."""
+        for device in devices:
+            if device.shown_address != address:
+                with contextlib.suppress(StoreError):
+                    self._store.devices.shown(device.id, address)
+
+    def by_shown_address(self) -> dict[str, list[Device]]:
+        """The devices in use by the address of the box that their QR codes carried; without those never shown."""
+        found: dict[str, list[Device]] = {}
+        for device in self._store.devices.all():
+            if device.shown_address and device.revoked_at is None:
+                found.setdefault(device.shown_address, []).append(device)
+        return found
 
     def revoke(self, name: str, *, wipe: bool = False) -> Device:
         """End a device's access. `wipe`: its app is told to delete what it holds (pretixSCAN only)."""

@@ -17,6 +17,7 @@ import click
 
 from edgebox import __version__
 from edgebox.cli import show
+from edgebox.cli.address import address
 from edgebox.cli.attention import attention
 from edgebox.cli.connections import connect, connections
 from edgebox.cli.context import Context
@@ -55,7 +56,21 @@ def edgebox(context: click.Context, data: Path | None) -> None:
     context.obj = Context(data or _home(), dict(os.environ))
 
 
-for command in (serve, demo, connect, connections, lists, devices, attention, sync, status, log, export, staff):
+for command in (
+    serve,
+    demo,
+    connect,
+    connections,
+    lists,
+    devices,
+    attention,
+    sync,
+    status,
+    address,
+    log,
+    export,
+    staff,
+):
     edgebox.add_command(command)
 
 

@@ -172,7 +172,7 @@ def _add_device(
         device = box.scanners.add(
             name, list_ids[0], key=key, item_ids=item_ids, allow_search=allow_search, show_info=show_info
         )
-    return _device(box, device) | {"strange_items": _strange_items(box.scanners.lists_of(device), item_ids)}
+    return _shown(box, device) | {"strange_items": _strange_items(box.scanners.lists_of(device), item_ids)}
 
 
 def _strange_items(lists: Sequence[CheckInList], item_ids: frozenset[int] | None) -> dict[str, Any] | None:
@@ -223,6 +223,7 @@ def _sync(box: Box, list_id: int | None, report: Report) -> dict[str, Any]:
 
 _ACTIONS: dict[str, Callable[..., Any]] = {
     "status": _status,
+    "address": lambda box: {"address": box.base_url(), "lost": box.lost_addresses()},
     "lists.add": _add_list,
     "lists.add_saved": _add_saved,
     "lists.offered": _offered,
@@ -233,8 +234,8 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "lists.remove": lambda box, list_id: box.remove_list(list_id),
     "devices": _devices,
     "devices.add": _add_device,
-    "devices.show": lambda box, name: _device(box, box.store.devices.named(name)),
-    "devices.renew": lambda box, name: _device(box, box.scanners.renew(name)),
+    "devices.show": lambda box, name: _shown(box, box.store.devices.named(name)),
+    "devices.renew": lambda box, name: _shown(box, box.scanners.renew(name)),
     "devices.revoke": lambda box, name, wipe=False: {"app": box.scanners.revoke(name, wipe=wipe).app},
     "attention": _attention,
     "attention.retry": lambda box, checkin_id: _checkin(box.retry(checkin_id)),
@@ -295,6 +296,14 @@ def _device(box: Box, device: Device) -> dict[str, Any]:
         "user_agent": device.user_agent,
         "phone": _phone(device.phone),
     }
+
+
+def _shown(box: Box, device: Device) -> dict[str, Any]:
+    """A device whose QR code somebody is about to see."""
+    entry = _device(box, device)
+    if entry["qr"] is not None:
+        box.scanners.shown([device], box.base_url())
+    return entry
 
 
 def _phone(phone: Phone | None) -> dict[str, Any] | None:

@@ -140,6 +140,8 @@ class Device:
     phone: Phone | None = None
     is_to_wipe: bool = False
     """Once revoked, it is told to delete what it holds."""
+    shown_address: str | None = None
+    """The box's address in its QR code when that was last shown; None: it never was, or before this was kept."""
 
     def may_scan(self, item_id: int) -> bool:
         """Whether the item is among those that this device is for."""

@@ -157,6 +157,10 @@ class Devices:
         self._update(device_id, "setup_token = ?", token)
         return self._by_id[device_id]
 
+    def shown(self, device_id: int, address: str) -> None:
+        """Keep which address of the box the QR code carried that was shown just now."""
+        self._update(device_id, "shown_address = ?", address)
+
     def _update(self, device_id: int, change: str, *values: object, if_: str = "1", is_: object = None) -> bool:
         """Change a row, if it is as it should be; whether that was so."""
 
@@ -249,6 +253,7 @@ def _device(row: Row, list_ids: tuple[int, ...]) -> Device:
         setup_token=row["setup_token"],
         phone=_phone_from_json(row["phone"]) if row["phone"] else None,
         is_to_wipe=bool(row["is_to_wipe"]),
+        shown_address=row["shown_address"],
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask_babel import gettext as _
@@ -48,6 +48,8 @@ class Situation:
     care: Care
     write_failure: str | None
     is_clock_trusted: bool
+    lost_addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """As `Box.lost_addresses` tells them."""
 
 
 def banners(situation: Situation) -> list[Banner]:
@@ -86,6 +88,8 @@ def _of_the_box(situation: Situation) -> Iterator[Banner]:
             _("The clock is not trusted"),
             _("Scanning goes on. Times are corrected by themselves once the ticket server answers."),
         )
+    for address, names in situation.lost_addresses.items():
+        yield _of_a_lost_address(address, names)
     health = situation.health
     if health.is_disk_nearly_full:
         yield Banner(
@@ -122,6 +126,28 @@ def _of_the_database(situation: Situation) -> Iterator[Banner]:
             else _("There is no copy yet.")
         )
         yield Banner(WARNING, _("The database cannot be copied"), detail, care.failure)
+
+
+def _of_a_lost_address(address: str, names: Sequence[str]) -> Banner:
+    if not names:
+        return Banner(
+            WARNING,
+            _("New QR codes would not work"),
+            _(
+                "They would carry %(address)s, which this box does not have. Give the box that address, or change the"
+                " setting `address`.",
+                address=address,
+            ),
+        )
+    return Banner(
+        DANGER,
+        _("Phones cannot find the box at %(address)s", address=address),
+        _(
+            "It no longer has this address, and the QR codes of %(devices)s carry it. Give the box the address again,"
+            " or let these phones scan new codes (page Devices).",
+            devices=_shortened(names),
+        ),
+    )
 
 
 def _of_the_gates(activity: Activity) -> Iterator[Banner]:
@@ -190,8 +216,12 @@ def _of_a_state(state: UpstreamState, group: list[ListStatus], now: datetime) ->
 
 
 def _naming(banner: Banner, group: list[ListStatus]) -> Banner:
-    names = [status.list.name for status in group]
+    shown = _shortened([status.list.name for status in group])
+    return Banner(banner.level, f"{shown}: {banner.text}", banner.detail, banner.why)
+
+
+def _shortened(names: Sequence[str]) -> str:
     shown = ", ".join(names[:MAX_NAMES])
     if len(names) > MAX_NAMES:
         shown = _("%(names)s and %(n)d more", names=shown, n=len(names) - MAX_NAMES)
-    return Banner(banner.level, f"{shown}: {banner.text}", banner.detail, banner.why)
+    return shown

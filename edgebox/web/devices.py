@@ -60,6 +60,8 @@ def register(web: Blueprint, box: Box) -> None:
     def device(name: str) -> str:
         found = box.store.devices.named(name)
         text = configuration_of(box, found)
+        if text:
+            box.scanners.shown([found], box.base_url())
         return render_template(
             "device.html",
             device=found,
@@ -119,6 +121,7 @@ def register(web: Blueprint, box: Box) -> None:
         list_ = box.get_list(list_id)
         mine = [d for d in box.store.devices.all() if list_id in d.list_ids and d.revoked_at is None]
         codes = [(device, _drawn(configuration_of(box, device))) for device in mine]
+        box.scanners.shown([device for device, qr in codes if qr], box.base_url())
         return render_template(
             "sheet.html",
             list=list_,

@@ -67,6 +67,7 @@ class Glance:
             care=box.caretaker.report(),
             write_failure=box.store.write_failure(),
             is_clock_trusted=box.clock.is_trusted(),
+            lost_addresses=box.lost_addresses(),
         )
 
 
