@@ -187,6 +187,7 @@ class Server:
                 threads=config.threads,
                 connection_limit=room_for_connections(config.threads),
                 **WAITRESS,
+                **_proxy(config.trusted_proxy),
             )
         except ValueError:  # waitress's word for a name that has no address
             raise OSError("no such host") from None
@@ -242,6 +243,18 @@ class Server:
             else:
                 channel.handle_close()
         return is_busy
+
+
+def _proxy(trusted: str) -> dict[str, Any]:
+    """What waitress makes of the headers with which a proxy tells of its client: of anybody else's, nothing."""
+    if not trusted:
+        return {}
+    return {
+        "trusted_proxy": trusted,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        "clear_untrusted_proxy_headers": True,
+    }
 
 
 def room_for_connections(threads: int) -> int:

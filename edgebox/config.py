@@ -162,6 +162,9 @@ _ADDRESS = Text(
     "empty, HOST[:PORT] or http[s]://HOST[:PORT]",
     re.compile(r"|(https?://)?([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"),
 )
+_PROXY = Text(
+    "empty or an IP address", re.compile(r"|[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
+)
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------
@@ -188,6 +191,12 @@ class Config:
         _ADDRESS,
         "how scanners reach the box, as QR codes carry it, such as 192.168.4.1:8000 or http://edgebox.local:8000; "
         "empty lets the box find it",
+    )
+    trusted_proxy: str = _setting(
+        "",
+        _PROXY,
+        "the reverse proxy whose word for a client's address is believed, such as 127.0.0.1 for one on this machine; "
+        "empty: nobody's",
     )
     threads: int = _setting(32, WholeNumber(1, 256), "threads that answer requests")
     pull_interval_s: float = _setting(300.0, Number(1, 86400), "seconds between whole snapshots from upstream")

@@ -83,6 +83,14 @@ class Sessions(SecureCookieSessionInterface):
         if not request.path.startswith(WITHOUT_SESSION):
             super().save_session(app, session, response)
 
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """What began over https is not shown to whoever listens in on plain http."""
+        return request.is_secure
+
+    def get_cookie_name(self, app: Flask) -> str:
+        # Browsers do not let plain http replace a cookie of https: of one name, nobody could log in there any more.
+        return f"{super().get_cookie_name(app)}{'-https' if request.is_secure else ''}"
+
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> None:
         return None
 

@@ -26,7 +26,7 @@ SUITES = {"bookworm": "3.11", "trixie": "3.13"}
 """Debian 12 and 13, and their Pythons."""
 
 PACKAGES = (
-    "avahi-daemon", "avahi-utils", "dbus", "iproute2", "libnss-mdns", "network-manager", "procps", "python3", "systemd",
+    "avahi-daemon", "avahi-utils", "dbus", "iproute2", "libnss-mdns", "procps", "python3", "systemd",
     "systemd-sysv",
 )  # fmt: skip
 """What Raspberry Pi OS Lite has, of what the box has to do with; and avahi-utils, to look for it as a laptop does."""
