@@ -210,3 +210,12 @@ def test_a_pull_that_waits_is_told_with_what_it_would_take_away(held: HeldBack, 
     (banner,) = said(status(held=held))
     assert banner.text == "A pull waits for staff: Main"
     assert f"It would take away {what}." in banner.detail
+
+
+def test_phones_that_look_for_the_box_where_it_is_not_are_named() -> None:
+    lost = {"http://192.168.1.20:8000": ["Gate A", "Gate B", "Gate C", "Gate D"], "http://10.9.8.7": []}
+    silent, useless = said(status(), lost_addresses=lost)
+    assert (silent.level, silent.text) == (DANGER, "Phones cannot find the box at http://192.168.1.20:8000")
+    assert "QR codes of Gate A, Gate B, Gate C and 1 more carry it" in silent.detail
+    assert (useless.level, useless.text) == (WARNING, "New QR codes would not work")
+    assert "http://10.9.8.7, which this box does not have" in useless.detail
