@@ -109,7 +109,7 @@ def _serve(box: Box, on_ready: Callable[[Box], None]) -> None:
     def ready(host: str, port: int) -> None:
         nonlocal is_ready, heartbeat
         is_ready = True
-        heartbeat = Heartbeat(Supervisor(), lambda: probe(host, port))
+        heartbeat = Heartbeat(Supervisor(), lambda timeout_s: probe(host, port, timeout_s))
         heartbeat.start()
         on_ready(box)
 

@@ -51,12 +51,15 @@ class Heartbeat:
     """Probes the box from a thread of its own, and tells systemd: from `start` until `close`."""
 
     def __init__(
-        self, supervisor: Supervisor, look: Callable[[], tuple[bool, str]], *, interval_s: float | None = None
+        self, supervisor: Supervisor, look: Callable[[float], tuple[bool, str]], *, interval_s: float | None = None
     ) -> None:
+        """`look` gets the seconds after which it is no answer any more, and says what `probe` does."""
         self._supervisor = supervisor
         self._look = look
         patience_s = supervisor.watchdog_s
         self._interval_s = interval_s or (INTERVAL_S if patience_s is None else patience_s / BEATS)
+        # Shorter than systemd's patience, so that the log says why it lost it.
+        self._timeout_s = min(PROBE_TIMEOUT_S, self._interval_s)
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._is_ready = False
@@ -77,7 +80,7 @@ class Heartbeat:
             self._is_closing.wait(self._interval_s)
 
     def _beat(self) -> None:
-        has_answered, trouble = self._look()
+        has_answered, trouble = self._look(self._timeout_s)
         if self._is_closing.is_set():
             return
         said = {}

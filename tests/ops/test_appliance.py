@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.ops.conftest import Installed
-from tests.support.box import BoxProcess, wait_until
+from tests.support.box import REPOSITORY, BoxProcess, wait_until
 from tests.support.debian import STICK, Machine
 from tests.support.event import StubEvent
+from tests.support.nmcli import A_PI
 
 pytestmark = pytest.mark.slow
 
@@ -41,10 +42,10 @@ def with_a_list(machine: Machine) -> None:
     """Give the box the list of a saved event with one ticket, and a scanner."""
     event = StubEvent()
     event.add_ticket(SECRET, attendee_name="Ada Lovelace")
-    saved = machine.path("/tmp/list.json")
+    saved = machine.path("/srv/list.json")
     saved.write_text(json.dumps({"status": event.status(), "download": event.download()}))
     saved.chmod(0o644)
-    machine.run("edgebox", "lists", "add", "/tmp/list.json")
+    machine.run("edgebox", "lists", "add", "/srv/list.json")
     machine.run("edgebox", "devices", "add", "Gate 1", "--list", "1", "--key", "GATE1KEY")
 
 
@@ -103,14 +104,14 @@ def test_the_box_runs_from_there_as_its_own_user_and_lets_in(machine: Machine) -
     event = StubEvent()
     event.add_ticket(SECRET)
     saved = {"status": event.status(), "download": event.download()}
-    machine.path("/tmp/list.json").write_text(json.dumps(saved))
-    machine.path("/tmp/list.json").chmod(0o644)
+    machine.path("/srv/list.json").write_text(json.dumps(saved))
+    machine.path("/srv/list.json").chmod(0o644)
     user = machine.run("id", "-u", "edgebox").strip()
     box = InstalledBox(machine)
     try:
         box.start()
         assert f"\nUid:\t{user}\t{user}\t{user}\t{user}\n" in Path(f"/proc/{box.pid}/status").read_text()
-        key = box.add_device("Gate 1", box.add_list("/tmp/list.json"))
+        key = box.add_device("Gate 1", box.add_list("/srv/list.json"))
         assert box.redeem(key, SECRET).json()["status"] == "ok"
         assert box.redeem(key, SECRET).json()["reason"] == "already_redeemed"
         assert box.stop() == 0
@@ -190,7 +191,7 @@ try:
 except OSError:
     may_set = False
 import cryptography.fernet
-print(json.dumps({
+pathlib.Path("/var/lib/edgebox/seen.json").write_text(json.dumps({
     "boot_id": clock.read_boot_id(),
     "adjtimex": ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)),
     "may_set_the_clock": may_set,
@@ -216,11 +217,10 @@ def test_what_the_box_looks_at_can_be_seen_from_within_the_unit(booted: Machine)
     unit = re.sub(r"^(Restart|WatchdogSec|NotifyAccess)=.*\n", "", unit, flags=re.MULTILINE)
     booted.path("/etc/systemd/system/look.service").write_text(unit)
     booted.run("systemctl", "daemon-reload")
-    said = booted.run("systemctl", "start", "look", check=False)
-    journal = booted.run("journalctl", "--no-pager", "--output=cat", "--unit=look")
-    assert booted.status == 0, said + journal
-    (line,) = [line for line in journal.splitlines() if line.startswith("{")]
-    seen = json.loads(line)
+    booted.run("systemctl", "start", "look", check=False)
+    seen_in = booted.path(f"{DATA}/seen.json")
+    assert seen_in.exists(), booted.run("journalctl", "--no-pager", "--output=cat", "--unit=look")
+    seen = json.loads(seen_in.read_text())
 
     assert seen["boot_id"] == booted.run("cat", "/proc/sys/kernel/random/boot_id").strip()
     assert 0 <= seen["adjtimex"] <= 5, "the state of the clock is denied"
@@ -243,7 +243,6 @@ def test_a_box_that_hangs_is_started_anew(booted: Machine) -> None:
     assert hung["NRestarts"] == "0"
 
     booted.run("systemctl", "kill", "--signal=SIGUSR2", "--kill-who=main", "edgebox")
-
     wait_until(lambda: shown(booted, "NRestarts")["NRestarts"] == "1", 90, "systemd starts the box anew")
     wait_until(lambda: is_active(booted), 60, "the box is ready again")
     assert shown(booted, "MainPID")["MainPID"] != hung["MainPID"]
@@ -310,6 +309,29 @@ def test_laptops_find_it_by_name_and_as_a_service(booted: Machine) -> None:
     found = wait_until(lambda: re.findall(r"^=;eth0;IPv4;.*", browsed(), re.MULTILINE), 60, "the service is found")
     assert ";edgebox.local;192.168.7.20;8000;" in found[0]
     assert booted.run("getent", "ahostsv4", "edgebox.local").split()[0] == "192.168.7.20"
+
+
+def test_in_its_own_wifi_the_codes_carry_the_address_there(booted: Machine) -> None:
+    """With a stand-in for NetworkManager's command; the box and systemd are real."""
+    booted.path("/usr/local/bin/nmcli").write_text((REPOSITORY / "tests" / "support" / "nmcli.py").read_text())
+    booted.run("sed", "-i", "1i #!/usr/bin/python3", "/usr/local/bin/nmcli")
+    booted.run("chmod", "755", "/usr/local/bin/nmcli")
+    booted.path("/srv/nmcli.json").write_text(json.dumps(A_PI))
+    hotspot = ("env", "STUB_NMCLI=/srv/nmcli.json", "bash", f"{STICK}/scripts/hotspot")
+
+    said = booted.run(*hotspot, "on", "--ssid", "Gate A")
+    assert "█▀▀▀▀▀█" in said
+    assert re.search(r"^WIFI:T:WPA;S:Gate A;P:[a-z2-9]{12};;$", said, re.MULTILINE)
+    address = booted.run("edgebox", "address")
+    assert "http://10.42.0.1:8000\n" in address
+    assert "does not have the address http://10.42.0.1:8000 now" in address  # as there is no Wi-Fi here
+
+    before = shown(booted, "MainPID")
+    booted.run(*hotspot, "on")
+    assert shown(booted, "MainPID") == before, "the box was started anew for nothing"
+
+    booted.run(*hotspot, "off")
+    assert booted.run("edgebox", "address") == "http://127.0.0.1:8000\n"
 
 
 # --- and away again ---------------------------------------------------------------------------------------------------

@@ -127,8 +127,10 @@ class Machine:
 
     def close(self) -> None:
         """End it and all that runs on it."""
-        self.shut_down()
-        subprocess.run(["umount", "--lazy", self.root], timeout=MINUTE_S, check=True)
+        try:
+            self.shut_down()
+        finally:
+            subprocess.run(["umount", "--lazy", self.root], timeout=MINUTE_S, check=True)
 
     def run(self, *command: str, check: bool = True, timeout_s: float = 10 * MINUTE_S) -> str:
         """What a command says as root there, in the booted system or in one that only runs this."""
@@ -161,7 +163,8 @@ class Machine:
                 f"the system did not boot:\n{self.console.read_text('utf-8', 'replace')}"
             )
             found = children.read_text().split()
-            return int(found[0]) if found and b"systemd" in Path(f"/proc/{found[0]}/comm").read_bytes() else None
+            # Before it is systemd, it is a copy of what starts it.
+            return next((int(pid) for pid in found if Path(f"/proc/{pid}/comm").read_text() == "systemd\n"), None)
 
         self._init = wait_until(init, MINUTE_S, "the system has an init")
         wait_until(
