@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from edgebox.app import MAX_BODY_BYTES
 from edgebox.devices.pretixdroid.asking import MAX_ANSWER_CHARS, MAX_ANSWERS
 from tests.api.conftest import KEY, Venue
+from tests.support import hostile
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=edge"
@@ -28,6 +29,10 @@ ODD_TEXTS = [
     "../../etc/passwd",
     "%s%n{}",
     "x" * 60_000,
+    *hostile.MARKUP,
+    *hostile.TEMPLATE,
+    *hostile.FORMULAS,
+    *hostile.TERMINAL,
 ]
 
 
