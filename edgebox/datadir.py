@@ -17,10 +17,8 @@ LOCK_NAME: Final = "edgebox.lock"
 SOCKET_NAME: Final = "edgebox.sock"
 """Where a running box takes the actions of commands."""
 
-OWN_NAMES: Final = frozenset(
-    {LOCK_NAME, SOCKET_NAME, "edgebox.toml", "edgebox.sqlite3", "edgebox.sqlite3-wal", "edgebox.sqlite3-shm"}
-)
-"""What is found in a directory that is a box's alone (or about to be)."""
+OWN: Final = "edgebox."
+"""How everything is called that is in a directory that is a box's alone, or about to be."""
 
 BOX: Final = "box"
 COMMAND: Final = "command"
@@ -110,7 +108,7 @@ class DataDir:
         """Somebody made it with mkdir. What is not a box's alone (/tmp, a home) stays as it is."""
         found = self.path.stat()
         is_open = stat.S_IMODE(found.st_mode) & 0o077
-        if is_open and found.st_uid == os.geteuid() and not {each.name for each in self.path.iterdir()} - OWN_NAMES:
+        if is_open and found.st_uid == os.geteuid() and all(each.name.startswith(OWN) for each in self.path.iterdir()):
             self.path.chmod(0o700)
 
     def _refuse_to_be_root_for_others(self) -> None:

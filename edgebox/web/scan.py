@@ -107,7 +107,7 @@ def _asked() -> RedeemRequest | None:
         answers={
             int(question_id): text
             for question_id, text in answers.items()
-            if _ID.fullmatch(question_id) and _is_text(text or " ", MAX_ANSWER_CHARS)
+            if _ID.fullmatch(question_id) and (text == "" or _is_text(text, MAX_ANSWER_CHARS))
         },
     )
 

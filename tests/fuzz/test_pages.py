@@ -64,7 +64,7 @@ def test_nor_do_many(
 ) -> None:
     before = target.configuration()
     for role in (None, Role.GATE):
-        attack.run(method, path, visitors[role].prepare, examples=100, seeded=2)
+        attack.run(method, path, visitors[role].prepare, examples=40, seeded=2)
     assert target.configuration() == before
 
 
@@ -92,5 +92,5 @@ class TestTheLead:
     @pytest.mark.parametrize(("method", "path"), PAGES)
     def test_nor_is_any_of_many(self, target: Target, attack: Attack, method: str, path: str) -> None:
         lead = Visitor(target, Role.LEAD)
-        examples = 20 if path in SLOW_BY_DESIGN else 150
+        examples = 10 if path in SLOW_BY_DESIGN else 60
         attack.run(method, path, lead.prepare, examples=examples, seeded=2)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import stat
+from pathlib import Path
 
+import pytest
+
+from edgebox.datadir import COMMAND, DataDir
 from tests.secrecy.evening import Evening, seen_by_others
 from tests.support.box import BoxProcess
 from tests.support.pretix import PretixStub
@@ -55,3 +59,18 @@ def test_nobody_else_can_look_into_the_data_directory(box: BoxProcess, stub: Stu
     assert set(modes.values()) == {0o600}
     box.stop()
     assert {stat.S_IMODE(each.stat().st_mode) for each in box.data_dir.rglob("*")} == {0o600}
+
+
+@pytest.mark.parametrize("there", ["nothing", "the settings", "something else"])
+def test_a_directory_that_was_made_beforehand_is_shut_unless_it_is_not_the_boxs_alone(
+    tmp_path: Path, there: str
+) -> None:
+    """Who runs `edgebox --data /tmp` must not shut everybody out of /tmp."""
+    tmp_path.chmod(0o755)
+    name = {"the settings": "edgebox.toml", "something else": "letters"}.get(there)
+    if name:
+        (tmp_path / name).touch()
+    directory = DataDir(tmp_path)
+    directory.take(COMMAND)
+    directory.release()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == (0o755 if there == "something else" else 0o700)

@@ -136,7 +136,8 @@ def test_numbers_of_questions_and_answers_that_are_none_are_left_out(named: tupl
     house.stub.add_ticket("asks", item_id=1, variation_id=1)
     house.pull()
     lead.post("/scan/device", key=DEVICE_KEY)
-    odd = {"9" * 5000: "x", "-1": "x", "1.5": "x", "\u0661": "x", "": "x", "2": ["x"], "3": "\ud800", "4": "x" * 20_000}
+    odd = {"9" * 5000: "x", "-1": "x", "1.5": "x", "\u0661": "x", "": "x", "2": ["x"], "3": "\ud800", "4": "x" * 20_000,
+           "5": None, "6": 1}  # fmt: skip
     response = lead.client.post(
         "/scan/redeem",
         data=json.dumps({"secret": "asks", "nonce": "n", "answers": {**odd, "1": "fine"}}),
