@@ -94,9 +94,12 @@ class ItemCount:
 
 
 class Box:
-    """Everything behind the interfaces. The caller holds the data directory's lock and ends it with `close()`."""
+    """Everything behind the interfaces. The caller holds the data directory's lock and ends it with `close()`.
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    `clock` and `http` are seams for tests: the time, and the way to every server.
+    """
+
+    def __init__(self, config: Config, clock: Clock | None = None, http: Http | None = None) -> None:
         self.config = config
         self.clock = clock or Clock()
         self.store = Store(
@@ -108,13 +111,13 @@ class Box:
         last = self.store.stamps.last_recorded_at()
         if last is not None:
             self.clock.note_recorded(last)
-        self._http = Http(self.clock, config.connect_timeout_s, config.read_timeout_s)
+        self._http = http or Http(self.clock, config.connect_timeout_s, config.read_timeout_s)
         self._connector = Connector(self._http, self.clock, self.store.connections.get)
         self._registrar = Registrar(self.store, self.clock, self._connector)
         self.store.redeemer.verify = verify
         self.store.redeemer.accepts_test_mode = config.accept_test_mode
         self.store.redeemer.grace = timedelta(seconds=config.rescan_grace_s)
-        self.sync = Sync(self.store, self.clock, config, self._connector.upstream_of)
+        self.sync = Sync(self.store, self.clock, config, self._connector.upstream_of, self._http.monotonic)
         self.desk = Desk(self.store, self.sync, self.clock)
         self.caretaker = Caretaker(
             self.store, self.clock.now, copy_interval_s=config.copy_interval_s, copies_kept=config.copies_kept

@@ -45,7 +45,9 @@ class Connector:
         with self._lock:
             feed = self._feeds.get((known.id, event))
             if feed is None:
-                feed = self._feeds[known.id, event] = PretixFeed(self._pretix(known), event)
+                feed = self._feeds[known.id, event] = PretixFeed(
+                    self._pretix(known), event, monotonic=self.http.monotonic
+                )
             return feed
 
     def forget(self, connection_id: int) -> None:

@@ -35,12 +35,18 @@ class Sync:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, config: Config, connect: Callable[[CheckInList], Upstream | None]
+        self,
+        store: Store,
+        clock: Clock,
+        config: Config,
+        connect: Callable[[CheckInList], Upstream | None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._clock = clock
         self._config = config
         self._connect = connect
+        self._monotonic = monotonic
         self._lines: dict[int, Line] = {}
         self._followers: dict[int, Follower] = {}
         """By source: its lists share one."""
@@ -82,10 +88,10 @@ class Sync:
         follower = None
         if upstream.feed is not None:
             known = self._followers.get(list_.source.id)
-            follower = known or Follower(list_.source.id, upstream.feed, self._store, self._clock)
+            follower = known or Follower(list_.source.id, upstream.feed, self._store, self._clock, self._monotonic)
             self._followers[list_.source.id] = follower
         self._lines[list_.id] = line = Line(
-            list_.id, upstream, self._store, self._clock, self._config, follower=follower
+            list_.id, upstream, self._store, self._clock, self._config, self._monotonic, follower=follower
         )
         if self._schedule is not None:
             self._schedule.add(line)

@@ -9,7 +9,7 @@ import email.utils
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -123,10 +123,23 @@ class Answer:
 
 
 class Http:
-    """How servers are spoken to: the time-outs, and the clock by which a failing TLS is understood."""
+    """How servers are spoken to: the time-outs, and the clock by which a failing TLS is understood.
 
-    def __init__(self, clock: Clock, connect_timeout_s: float, read_timeout_s: float) -> None:
+    `monotonic` and `sleep` are seams for tests: by them a pause that a server wants is kept (upstream.pretix.Limits).
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        connect_timeout_s: float,
+        read_timeout_s: float,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], bool] | None = None,
+    ) -> None:
         self.clock = clock
+        self.monotonic = monotonic
+        self.sleep = sleep
         self.timeout = (connect_timeout_s, read_timeout_s)
         self.answer_timeout_s = connect_timeout_s + 2 * read_timeout_s
         """For a whole exchange that is not a download, however slowly it drips."""

@@ -118,10 +118,11 @@ class PretixStub:
 
     `requests` has all that arrived, in order; `on(part, hook)` lets a hook answer requests whose path contains `part`.
     `now` is its clock, which stands still. `redeemed` are the bodies of redeems that were stored, `reported` those of
-    reports. `errors` has what went wrong in here: a test whose stub has some proves nothing.
+    reports. `errors` has what went wrong in here: a test whose stub has some proves nothing. One that is not served has
+    no port; `answer` is what it does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_served: bool = True) -> None:
         self.now = START + timedelta(hours=1)
         self.api_token = "device-token"
         self.init_token = "abcdefgh12345678"
@@ -153,16 +154,18 @@ class PretixStub:
         self.errors: list[BaseException] = []
         self._hooks: list[tuple[str, Hook]] = []
         self._lock = threading.Lock()
-        self._server = _Server(self)
-        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
+        self._server = _Server(self) if is_served else None
+        if self._server is not None:
+            threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/"
+        return f"http://127.0.0.1:{self._server.server_address[1] if self._server else 9}/"
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
 
     def on(self, part: str, hook: Hook | Response, times: int = 1_000_000) -> None:
         """Of several that fit, the youngest answers; one that has answered `times` requests does no more."""

@@ -60,7 +60,7 @@ class PretixConnection:
         self.url = url
         self.organizer = organizer
         self.http = http
-        self.limits = limits or Limits(is_limited=is_hosted(url))
+        self.limits = limits or Limits(is_limited=is_hosted(url), monotonic=http.monotonic, sleep=http.sleep)
         self.clock_ahead_s: float | None = None
         """How far the box's clock is ahead of pretix's, as the last answer told; None before the first."""
         # Some of pretix's refusals are known by their words, and those come in many languages.
