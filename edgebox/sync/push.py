@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +82,9 @@ class Pusher:
         self._lost: set[tuple[int, bool]] = set()
         self._lost_before: set[tuple[int, bool]] = set()
         """The check-ins with which upstream was lost in this run and in the one before, and whether with force."""
+        self._silence: UpstreamError | None = None
+        """Why upstream did not tell the time when it was asked. What it would correct waits for its next answer, to
+        anything: told once with a wrong time, it would have that for good."""
 
     def run(self, pushed: Pushed, *, progress: Progress = lambda done: None, retry_all: bool = False) -> None:
         """Push what is pending; those on which upstream choked come after all others, each when its time has come.
@@ -91,12 +93,19 @@ class Pusher:
         was told is settled by then, and counted in `pushed`; the rest waits.
         """
         self._lost_before, self._lost = self._lost or self._lost_before, set()
+        self._silence = None
         postponed = frozenset(checkin_id for checkin_id in list(self._retry_at_s) if self._wait_s(checkin_id) > 0)
         for choked in (False, True):
             self._push_all(choked, lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
         if retry_all and postponed:
             for choked in (False, True):
                 self._push_all(choked, postponed.__contains__, pushed, progress)
+        if self._silence is not None:
+            if not self._clock.is_trusted():
+                raise self._silence
+            self._silence = None
+            for choked in (False, True):
+                self._push_all(choked, lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
 
     @property
     def is_upstream_ill(self) -> bool:
@@ -112,7 +121,7 @@ class Pusher:
         after_id = 0
         while batch := self._next(after_id, choked):
             after_id = batch[-1].id
-            due = [checkin for checkin in batch if is_due(checkin.id)]
+            due = [checkin for checkin in batch if is_due(checkin.id) and not self._waits_for_the_time(checkin)]
             for together in _rounds(due, self._upstream.at_once):
                 self._push(together, pushed)
                 progress(pushed.settled + pushed.parked)
@@ -122,15 +131,20 @@ class Pusher:
         is_untrusted = any(checkin.stamp is StampKind.UNTRUSTED for checkin in batch)
         if is_untrusted or (self._clock.is_trusted() and self._stamps.has_kept(self._list_id)):
             # One answer of upstream is all it takes to know the time; without its Date they go as they are.
-            if not self._clock.is_trusted():
-                with contextlib.suppress(UpstreamError):
+            if not self._clock.is_trusted() and self._silence is None:
+                try:
                     self._upstream.describe()
+                except UpstreamError as error:
+                    self._silence = error
             boot_id = self._clock.boot_id
             self._stamps.correct(
                 boot_id, lambda boottime_s: self._clock.corrected(boot_id, boottime_s), self._clock.now()
             )
             batch = self._journal.pending(self._list_id, after_id=after_id, limit=BATCH, choked=choked)
         return batch
+
+    def _waits_for_the_time(self, checkin: CheckIn) -> bool:
+        return self._silence is not None and checkin.stamp is StampKind.UNTRUSTED
 
     def _push(self, together: list[CheckIn], pushed: Pushed) -> None:
         """Tell check-ins of different tickets at the same time. Those behind one that is lost are not told."""

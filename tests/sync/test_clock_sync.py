@@ -11,9 +11,10 @@ import pytest
 
 from edgebox.clock import Clock
 from edgebox.model import CheckInState, ConflictReason, StampKind
-from edgebox.upstream import UpstreamError
+from edgebox.upstream import Unreachable, UpstreamError
 from tests.support.box import wait_until
 from tests.support.upstream import (
+    ANSWER_LOST,
     INVALID_KEY,
     JSON_WITHOUT_KEYS,
     PORTAL_PAGE,
@@ -23,6 +24,7 @@ from tests.support.upstream import (
     StubUpstream,
     always,
     json_answer,
+    times,
 )
 from tests.sync.conftest import OpenVenue
 from tests.sync.venue import SOON_S, Venue
@@ -135,6 +137,20 @@ def test_other_check_ins_do_not_wait_for_the_time(offline: Venue, stub: StubUpst
     stub.on("status", always(SERVER_ERROR))  # it is asked for the time first, and does not tell
     stub.start()
     assert offline.line.push().settled == 2
+
+
+def test_nothing_is_told_with_a_wrong_time_because_one_answer_was_lost(offline: Venue, stub: StubUpstream) -> None:
+    scanned_at = now()
+    offline.scan("secret000000")
+    stub.on("status", times(1, ANSWER_LOST))  # it is asked for the time first, and the answer does not arrive
+    stub.on("status", times(1, ANSWER_LOST))
+    stub.start()
+    with pytest.raises(Unreachable):
+        offline.line.push()
+    assert stub.checkins == {}
+    assert offline.line.push().settled == 1
+    assert abs(stub.checkins["secret000000"].datetime - scanned_at) < SLACK
+    assert offline.checkin("secret000000").conflict is None
 
 
 def test_a_stamp_that_was_corrected_is_not_corrected_again(offline: Venue, stub: StubUpstream) -> None:
