@@ -88,3 +88,5 @@ class CheckIn:
     direction: Direction = Direction.ENTRY
     ticket_secret: str = ""
     """The ticket's secret as it is now; `secret` is what was scanned."""
+    refused_as: str | None = None
+    """Why upstream refused it before it was told with force."""

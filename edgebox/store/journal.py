@@ -127,6 +127,14 @@ class Journal:
 
         self._writer.write(job)
 
+    def refused(self, checkin: CheckIn, reason: str) -> None:
+        """Upstream refused this check-in, and is about to be told it with force. The first reason stays."""
+        self._writer.write(
+            lambda connection: connection.execute(
+                "UPDATE checkin SET refused_as = ? WHERE id = ? AND refused_as IS NULL", (reason, checkin.id)
+            )
+        )
+
     def choked(self, checkin: CheckIn, note: str) -> None:
         """Upstream choked on this very check-in; it stays pending."""
         self._writer.write(
@@ -139,8 +147,10 @@ class Journal:
         """Give up on a check-in until staff retry or dismiss it; it goes on counting as an entry."""
 
         def job(connection: Connection) -> None:
+            # Refused for good, it is as if it had never been told, should staff have it tried again.
+            forgets = ", refused_as = NULL" if reason is ConflictReason.REFUSED else ""
             parked = connection.execute(
-                "UPDATE checkin SET state = 'parked', push_note = ? WHERE id = ? AND state = 'pending'",
+                f"UPDATE checkin SET state = 'parked', push_note = ?{forgets} WHERE id = ? AND state = 'pending'",
                 (note, checkin.id),
             )
             if parked.rowcount:
@@ -382,4 +392,5 @@ def _checkin(row: Row) -> CheckIn:
         staff_reason=row["staff_reason"],
         direction=Direction(row["direction"]),
         ticket_secret=row["ticket_secret"],
+        refused_as=row["refused_as"],
     )

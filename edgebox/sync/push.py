@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from edgebox.clock import Clock
@@ -77,8 +77,6 @@ class Pusher:
         self._choking: set[int] = set()
         """Check-ins on which upstream choked since it last digested one."""
         self._digested_s = float("-inf")
-        self._refused: dict[int, Refused] = {}
-        """What is being told with force; remembered over a lost answer, after which upstream may just say yes."""
         self._lost: set[tuple[int, bool]] = set()
         self._lost_before: set[tuple[int, bool]] = set()
         """The check-ins with which upstream was lost in this run and in the one before, and whether with force."""
@@ -155,8 +153,8 @@ class Pusher:
                 outcomes = list(pool.map(self._try, claimed))
         else:
             outcomes = [self._try(checkin) for checkin in claimed]
-        troubles = [outcome for outcome in outcomes if isinstance(outcome, UpstreamError)]
-        for checkin, outcome in zip(claimed, outcomes, strict=True):
+        troubles = [outcome for _, outcome in outcomes if isinstance(outcome, UpstreamError)]
+        for checkin, outcome in outcomes:
             if isinstance(outcome, UpstreamError):
                 continue
             try:
@@ -166,11 +164,11 @@ class Pusher:
         if troubles:
             raise troubles[0]
 
-    def _try(self, checkin: CheckIn) -> PushOutcome | UpstreamError:
+    def _try(self, checkin: CheckIn) -> tuple[CheckIn, PushOutcome | UpstreamError]:
         try:
             return self._tell(checkin)
         except UpstreamError as error:
-            return error
+            return checkin, error
 
     def _digest(self, checkin: CheckIn, outcome: PushOutcome, pushed: Pushed) -> None:
         if isinstance(outcome, Poisonous):
@@ -184,18 +182,21 @@ class Pusher:
         if isinstance(outcome, Accepted):
             self._settle(checkin, pushed)
         else:
-            self._refused.pop(checkin.id, None)
             self._park(checkin, ConflictReason.REFUSED, f"upstream refuses it: {outcome.reason}", pushed)
 
-    def _tell(self, checkin: CheckIn) -> PushOutcome:
-        """Without force first, so that a double entry is noticed; what upstream refuses has happened all the same."""
+    def _tell(self, checkin: CheckIn) -> tuple[CheckIn, PushOutcome]:
+        """Without force first, so that a double entry is noticed; what upstream refuses has happened all the same.
+
+        The check-in comes back with why it was refused: that is on the disk before it is told with force. For that
+        answer may be lost, and this process end; and then upstream, which has it, just says yes.
+        """
         outcome = self._tell_once(checkin, force=False)
-        if isinstance(outcome, Refused) and outcome.can_force:
-            self._refused[checkin.id] = outcome
-            outcome = self._tell_once(checkin, force=True)
-            if isinstance(outcome, Accepted) and outcome.was_held:
-                self._refused.pop(checkin.id)  # it was refused because of itself: an earlier try's answer was lost
-        return outcome
+        if not isinstance(outcome, Refused) or not outcome.can_force:
+            return checkin, outcome
+        if checkin.refused_as is None and not outcome.was_held:
+            self._journal.refused(checkin, outcome.reason)
+            checkin = replace(checkin, refused_as=outcome.reason)
+        return checkin, self._tell_once(checkin, force=True)
 
     def _tell_once(self, checkin: CheckIn, *, force: bool) -> PushOutcome:
         try:
@@ -212,10 +213,9 @@ class Pusher:
 
     def _settle(self, checkin: CheckIn, pushed: Pushed) -> None:
         conflict, note = self._doubt(checkin)
-        refusal = self._refused.pop(checkin.id, None)
-        if refusal is not None:
-            conflict = _conflict(refusal)
-            note = f"upstream had refused it: {refusal.reason}; it was sent again with force"
+        if checkin.refused_as is not None:
+            conflict = _conflict(checkin.refused_as)
+            note = f"upstream had refused it: {checkin.refused_as}; it was sent again with force"
         self._journal.settle(checkin, self._clock.now(), conflict=conflict, note=note)
         pushed.settled += 1
         pushed.conflicts += conflict is not None
@@ -271,8 +271,8 @@ def _rounds(checkins: list[CheckIn], at_once: int) -> Iterator[list[CheckIn]]:
         yield together
 
 
-def _conflict(refusal: Refused) -> ConflictReason:
+def _conflict(refused_as: str) -> ConflictReason:
     try:
-        return ConflictReason(refusal.reason)
+        return ConflictReason(refused_as)
     except ValueError:
         return ConflictReason.REFUSED

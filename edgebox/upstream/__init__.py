@@ -68,10 +68,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Upstream decided against the check-in; with `can_force` the same one, sent with force, is recorded there."""
+    """Upstream decided against the check-in; with `can_force` the same one, sent with force, is recorded there.
+
+    `was_held`: because of itself, for upstream had it already, from a try whose answer was lost.
+    """
 
     reason: str
     can_force: bool
+    was_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -460,7 +460,7 @@ def test_a_replay_that_the_rules_refuse_because_of_itself_is_no_conflict(
     upstream, order = a_list(box, server.fixtures["checkinlists"]["democon"]["Rules"]), server.take()
     checkin = of(order, datetime=datetime.now(UTC))
     assert upstream.push(checkin, force=False) == Accepted()
-    assert upstream.push(checkin, force=False) == Refused("rules", True)
+    assert upstream.push(checkin, force=False) == Refused("rules", True, was_held=True)
     assert upstream.push(checkin, force=True) == Accepted(was_held=True)
     list_id = server.fixtures["checkinlists"]["democon"]["Rules"]
     assert len([row for row in server.checkins(number(order), list_id) if row[0]]) == 1

@@ -125,7 +125,7 @@ def test_a_forced_check_in_that_pretix_held_already_is_no_conflict(
     pretix: PretixStub, upstream: PretixUpstream, held: str
 ) -> None:
     pretix.orders[0]["positions"][0]["checkins"] = [{"list": 1, "type": "entry", "datetime": held}]
-    assert upstream.push(a_checkin(), force=False) == Refused("already_redeemed", True)
+    assert upstream.push(a_checkin(), force=False) == Refused("already_redeemed", True, was_held=True)
     assert upstream.push(a_checkin(), force=True) == Accepted(was_held=True)
 
 

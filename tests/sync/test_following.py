@@ -441,6 +441,25 @@ def test_a_double_entry_is_a_conflict(fair: Fair, pretix: PretixStub) -> None:
     assert [each["force"] for each in pretix.redeemed] == [True]
 
 
+def test_a_double_entry_is_a_conflict_also_when_the_box_ended_before_it_heard(
+    open_fair: Open, pretix: PretixStub
+) -> None:
+    sell(pretix, 1)
+    fair = open_fair(1)
+    fair.pull()
+    fair.scan("secret1")
+    change(pretix, 1, checkins=[{"list": 1, "datetime": pretix.now.isoformat(), "type": "entry"}])
+    pretix.on("checkinrpc/redeem/", lambda request: ANSWER_LOST if request.json["force"] else None)
+    assert fair.box.sync.now(1).pushed == 0
+    assert len(pretix.redeemed) == 1  # it has arrived
+    pretix.off()
+    fair.box.sync.remove(1)
+    fair.box.sync.add(fair.list_)  # as after a restart: what is not on the disk is forgotten
+    assert fair.box.sync.now(1).pushed == 1
+    assert len(pretix.redeemed) == 1
+    assert [checkin.conflict for checkin in fair.checkins()] == ["already_redeemed"]
+
+
 def test_exits_are_pushed_as_exits_and_come_back_as_the_same(fair: Fair, pretix: PretixStub) -> None:
     assert fair.scan("secret1").verdict.is_ok
     fair.let_pass(60)

@@ -12,7 +12,7 @@ import pytest
 
 from edgebox.model import CheckInState, ConflictReason
 from edgebox.upstream import Closed, NotUpstream, Unreachable, UpstreamError
-from tests.support.event import EXPIRED, PENDING
+from tests.support.event import EXPIRED, PAID, PENDING
 from tests.support.upstream import (
     ACTED_BUT_500,
     ANSWER_LOST,
@@ -146,6 +146,18 @@ def test_what_staff_retry_is_told_again_and_its_conflict_closed(recorded: Venue,
     checkin = recorded.checkin(SECRET)
     assert (checkin.state, checkin.nonce) == (CheckInState.SETTLED, parked.nonce)
     assert checkin.conflict_closed_at is not None
+    assert recorded.box.conflicts() == []
+
+
+def test_what_upstream_refused_in_spite_of_force_and_takes_later_is_no_double_entry(
+    recorded: Venue, stub: StubUpstream
+) -> None:
+    stub.tickets[SECRET].order_status = EXPIRED
+    recorded.line.push()
+    stub.tickets[SECRET].order_status = PAID
+    recorded.box.retry(recorded.checkin(SECRET).id)
+    assert recorded.line.push().settled == 1
+    assert recorded.checkin(SECRET).closed_reason == "upstream took it"
     assert recorded.box.conflicts() == []
 
 

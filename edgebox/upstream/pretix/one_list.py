@@ -225,12 +225,12 @@ class PretixUpstream:
         status, reason = str(told["status"]), told.get("reason")
         word = (reason if isinstance(reason, str) and reason else status) if status == "error" else status
         can_force = word not in NOT_FORCEABLE
+        is_held = word in CAUSED_BY_ITSELF and _holds(told.get("position"), self._list_id, checkin)
         if can_force and not force:
             if len(self._was_held) >= MAX_REFUSED:
                 self._was_held.clear()
-            is_held = word in CAUSED_BY_ITSELF and _holds(told.get("position"), self._list_id, checkin)
             self._was_held[checkin.secret, checkin.nonce] = is_held
-        return Refused(word[:MAX_REASON_CHARS], can_force)
+        return Refused(word[:MAX_REASON_CHARS], can_force, was_held=is_held)
 
 
 def _secret(checkin: CheckIn) -> str:
