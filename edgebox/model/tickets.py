@@ -26,6 +26,8 @@ class TicketData:
     # What only today's pretix tells: absent, it never matters.
     position_id: int | None = None
     """Upstream's id of the order position: it stays when the secret changes or the position moves to another order."""
+    number: int | None = None
+    """Within its order, as staff and guests count."""
     addon_to: int | None = None
     """`position_id` of the ticket that this one is an add-on of."""
     subevent: int | None = None

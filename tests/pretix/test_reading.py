@@ -53,8 +53,8 @@ def test_everything_about_a_ticket_is_read() -> None:
     assert ticket == ToldTicket(
         TicketData(
             secret="n9xq/+=", order_code="AAAAA", item_id=5, variation_id=2, attendee_name="Jürgen Müller",
-            attention=True, is_paid=True, checkin_allowed=True, addons_text="", position_id=481, subevent=4,
-            is_blocked=True, valid_from=datetime(2026, 11, 24, 9, tzinfo=UTC),
+            attention=True, is_paid=True, checkin_allowed=True, addons_text="", position_id=481, number=1,
+            subevent=4, is_blocked=True, valid_from=datetime(2026, 11, 24, 9, tzinfo=UTC),
             valid_until=datetime(2026, 11, 25, 10, tzinfo=UTC), is_test=True, seat="Row 1, Seat 2",
             checkin_text="Ask for a card", answers=((2, "vegan"), (4, "5,6")),
         ),

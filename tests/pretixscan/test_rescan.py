@@ -153,7 +153,6 @@ def test_one_whom_somebody_let_in_by_hand_or_upstream_is_used(kind: Gate, stub: 
         stub.add_ticket(secret)
     stub.redeem({"secret": "def"})
     app = kind.phone(kind.add_old(stub))
-    [found] = [each for each in app.search("Lovelace") if each.secret == "abc"]
-    assert found.position_id is not None
-    kind.box.desk.check_in(found.position_id, "Lena", None, is_forced=False)
+    [hit] = [each for each in kind.box.desk.find("Lovelace", 10) if each.ticket.data.secret == "abc"]
+    kind.box.desk.check_in(hit.ticket.id, "Lena", None, is_forced=False)
     assert [app.check("abc").type, app.check("def").type] == ["USED", "USED"]

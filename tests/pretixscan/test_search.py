@@ -106,7 +106,7 @@ def test_a_result_has_what_the_app_shows_and_its_tap_checks_it(gate: Gate, preti
     assert (found.seat, found.order_code, found.addon_text) == ("Row 3", "WHOLE", "Ticket")
     assert (found.status, found.is_redeemed, found.is_attention_required) == ("PAID", False, True)
     result = app.check(found.secret)
-    assert (result.type, result.position_id) == ("VALID", found.position_id)
+    assert (result.type, result.position_id) == ("VALID", found.position_id) == ("VALID", 1)
     assert [each.is_redeemed for each in app.search("abcdef")] == [True]
 
 

@@ -164,7 +164,7 @@ def _named(list_: CheckInList, ticket: Ticket) -> dict[str, Any]:
         "attendee_name": data.attendee_name,
         "seat": data.seat,
         "orderCode": data.order_code,
-        "positionId": ticket.id,
+        "positionId": data.number,
         "addonText": data.addons_text or None,
         "isRequireAttention": names.wants_attention(data),
     }

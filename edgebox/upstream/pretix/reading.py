@@ -28,8 +28,8 @@ _OF_ORDER = (
     "checkin_attention", "checkin_text", "invoice_address.name",
 )  # fmt: skip
 _OF_POSITION = (
-    "id", "item", "variation", "attendee_name", "secret", "addon_to", "subevent", "checkins", "answers", "seat",
-    "canceled", "valid_from", "valid_until", "blocked",
+    "id", "positionid", "item", "variation", "attendee_name", "secret", "addon_to", "subevent", "checkins", "answers",
+    "seat", "canceled", "valid_from", "valid_until", "blocked",
 )  # fmt: skip
 
 FIELDS = [
@@ -104,6 +104,7 @@ def _ticket(
         checkin_allowed=status == PAID or (status == PENDING and bool(order.get("valid_if_pending"))),
         addons_text=", ".join(_addons(position, by_id, catalog)),
         position_id=an_id(position, "id"),
+        number=an_optional_id(position, "positionid"),
         addon_to=addon_to,
         subevent=an_optional_id(position, "subevent"),
         is_cancelled=a_flag(position, "canceled"),
