@@ -54,9 +54,6 @@ WAITRESS: dict[str, Any] = {
     "log_socket_errors": False,
     # No Server header: nobody needs to know.
     "ident": None,
-    # The thread that has an answer sends it itself, as soon as there is more than a head. Left to waitress's own
-    # thread, each send is one more turn for which that has to wait behind all the others.
-    "send_bytes": 256,
 }
 """How waitress runs the box; `threads` comes from the configuration: each may wait for a commit, and those that wait
 together share one."""
