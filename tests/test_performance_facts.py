@@ -57,7 +57,7 @@ def statements(venue: Venue, action: Callable[[], object]) -> list[str]:
 
 def of_tables(seen: list[str]) -> list[str]:
     """Without what only begins and ends transactions."""
-    return [each for each in seen if re.match(r"(WITH|SELECT|INSERT|UPDATE|DELETE)\b", each)]
+    return [each for each in seen if re.match(r"(SELECT|INSERT|UPDATE|DELETE)\b", each)]
 
 
 def search(venue: Venue, query: str) -> None:
@@ -111,7 +111,7 @@ def test_a_lists_numbers_are_one_look_at_its_tickets_however_many_have_left(venu
     counted: list[Counts] = []
     seen = of_tables(statements(venue, lambda: counted.append(venue.store.tickets.counts(venue.list_))))
     assert (counted[0].all.total, counted[0].all.checkins, counted[0].all.inside) == (60, 34, 5)
-    numbers = [each for each in seen if "FROM ticket " in each]
+    numbers = [each for each in seen if "count(*)" in each]
     assert len(numbers) == 1
     assert len(seen) <= 2, "and one for when the source was told last"
     plan = [row["detail"] for row in venue.store.reading().execute(f"EXPLAIN QUERY PLAN {numbers[0]}")]

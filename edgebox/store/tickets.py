@@ -142,10 +142,9 @@ class Tickets:
     def counts(self, list_: CheckInList) -> Counts:
         """How many there are, have entered and are inside: a ticket once, however often it was forced."""
         query = (
-            f"WITH seen AS MATERIALIZED ({presence.SEEN})"
-            " SELECT item_id, variation_id, count(*) AS total, count(last_entry) AS checkins,"
+            "SELECT item_id, variation_id, count(*) AS total, count(last_entry) AS checkins,"
             f" count(*) FILTER (WHERE {presence.is_inside(list_)}) AS inside"
-            " FROM ticket LEFT JOIN seen ON seen.ticket_id = ticket.id"
+            f" FROM ticket LEFT JOIN ({presence.SEEN}) AS seen ON seen.ticket_id = ticket.id"
             f" WHERE source_id = :source AND {presence.on_list(list_)} GROUP BY item_id, variation_id"
         )
         with self._readers.reading() as connection:
