@@ -156,6 +156,7 @@ _PAGES: dict[str, _Page] = {
     "GET /syncs.csv": _Page(LEAD, "The record of syncs.", asks={"list": "Its number."}, kind=CSV),
     "GET /staff.csv": _Page(LEAD, "What staff did.", kind=CSV),
     "GET /box": _Page(LEAD, "The machine, the passwords, a backup."),
+    "POST /box/restored": _act(LEAD, "Everybody knows that the database was restored."),
     "POST /box/backup": _Page(LEAD, "A copy of the database.", {}, kind=SQLITE),
     "GET /static/web/{filename}": _Page(ALL, "Styles and scripts of the pages.", kind="*/*"),
     "GET /bootstrap/static/{filename}": _Page(ALL, "Styles that others wrote.", kind="*/*"),

@@ -122,11 +122,10 @@ def _confirmed(path: Path) -> str | None:
 def _restore(data_dir: Path, problem: str, is_readable: bool, now: Callable[[], datetime]) -> str | None:
     """Restore it; what is still wrong, where that is not possible and it can be read. Raises StoreError, OSError."""
     path = data_dir / DATABASE_NAME
-    log.error("the database %s is damaged: %s", path, problem)
     base = next(_bases(data_dir), None)
     if base is None:
         if is_readable:
-            log.error("there is no good copy to restore it from; the box goes on with it as it is")
+            log.error("the database %s is damaged: %s; there is no good copy to restore it from", path, problem)
             return problem
         raise StoreError(
             f"the database {path} cannot be used: {problem}. There is no good copy in {data_dir / copies.FOLDER} to "
@@ -134,6 +133,7 @@ def _restore(data_dir: Path, problem: str, is_readable: bool, now: Callable[[], 
             f"(and move {DATABASE_NAME}-wal and -shm away with it). To begin anew, with none of its check-ins, move "
             "these files to another folder; keep them, for what is in them can still be read by somebody who knows how"
         )
+    log.error("the database %s is damaged: %s", path, problem)
     report = _build(data_dir, base, problem, now())
     restorations.write(beside(path, _BUILT_REPORT), report)
     files.move(beside(path, _BUILDING), beside(path, _BUILT))

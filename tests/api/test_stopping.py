@@ -94,7 +94,7 @@ def running(venue: Venue) -> Iterator[Running]:
 def is_refused(address: tuple[str, int]) -> bool:
     try:
         socket.create_connection(address, timeout=30).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: taken by the socket in the moment it is closed
         return True
     return False
 

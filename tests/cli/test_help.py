@@ -15,8 +15,8 @@ from tests.cli.conftest import Desk
 COMMANDS = {
     "serve", "demo", "connect", "connections", "connections remove", "lists", "lists add", "lists offered",
     "lists remove", "devices", "devices add", "devices show", "devices renew", "devices revoke",
-    "attention", "attention retry", "attention dismiss", "attention accept", "attention reject", "sync", "status",
-    "log", "export", "staff", "staff code", "staff reset",
+    "attention", "attention retry", "attention dismiss", "attention accept", "attention reject", "attention seen",
+    "sync", "status", "address", "log", "export", "staff", "staff code", "staff reset",
 }  # fmt: skip
 
 

@@ -58,6 +58,7 @@ def test_only_what_is_new_or_changed_is_written(venue: Venue) -> None:
         ("checkin_allowed", False),
         ("addons_text", "+ T-Shirt"),
         ("position_id", 7),
+        ("number", 3),
         ("addon_to", 8),
         ("subevent", 9),
         ("is_cancelled", True),
