@@ -226,7 +226,7 @@ class Server:
             self._is_told.set()
 
     def _look(self, wait_s: float) -> None:
-        due_s = self._late.next_s()
+        due_s = self._late.let_due_go()
         wait_s = wait_s if due_s is None else min(wait_s, due_s)
         wasyncore.loop(timeout=wait_s, use_poll=WAITRESS["asyncore_use_poll"], map=self._sockets, count=1)
 

@@ -31,29 +31,28 @@ class LateAnswers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[Channel] = deque()
+        self._waiting: deque[tuple[float, Channel]] = deque()
         self.is_over = False
         """True: nobody waits any more (the server stops)."""
 
-    def add(self, channel: Channel) -> None:
-        """Let this one wait."""
+    def add(self, due_s: float, channel: Channel) -> None:
+        """Let this one wait until `due_s`, as time.monotonic() has it."""
         with self._lock:
-            self._forget()
-            self._waiting.append(channel)
-            oldest = self._waiting.popleft() if len(self._waiting) > MAX_LATE else None
+            self._waiting.append((due_s, channel))
+            _, oldest = self._waiting.popleft() if len(self._waiting) > MAX_LATE else (0.0, None)
         if oldest is not None:
-            oldest.let_go()
+            oldest.let_go(and_close=True)
 
-    def next_s(self) -> float | None:
-        """Seconds until the next one is due; None where none waits."""
+    def let_due_go(self) -> float | None:
+        """Those that are due may be sent; seconds until the next one is, None where none waits. For the server's loop,
+        each time before it looks at its connections."""
         with self._lock:
-            self._forget()
-            return self._waiting[0].late_s() if self._waiting else None
-
-    def _forget(self) -> None:
-        """Those that are due, or gone."""
-        while self._waiting and not (self._waiting[0].connected and self._waiting[0].late_s() > 0):
-            self._waiting.popleft()
+            now_s = time.monotonic()
+            while self._waiting and (self.is_over or self._waiting[0][0] <= now_s):
+                _, channel = self._waiting.popleft()
+                if self.is_over or channel.late_until_s <= now_s:  # else it has got another answer to be late
+                    channel.let_go(and_close=False)
+            return self._waiting[0][0] - now_s if self._waiting else None
 
 
 class _Task(WSGITask):
@@ -113,39 +112,33 @@ class Channel(HTTPChannel):
     error_task_class = _ErrorTask
     parser_class = _Parser
     late_answers: LateAnswers
-    _late_until_s = 0.0
+    late_until_s = 0.0
+    """As time.monotonic() has it; 0: it is not late."""
 
     def answer_late(self, delay_s: float) -> None:
         """Called by the thread that answers: what it writes from here on leaves no sooner than that.
 
         The thread is free at once; the connection waits with the answer, and nothing more is read from it until then.
         """
-        self._late_until_s = time.monotonic() + delay_s
-        self.late_answers.add(self)
+        self.late_until_s = time.monotonic() + delay_s
+        # Of this connection alone: all others are asked many times a second whether they are writable.
+        self.writable = _never
+        self.late_answers.add(self.late_until_s, self)
 
-    def late_s(self) -> float:
-        """Seconds for which its answer still has to wait."""
-        return 0.0 if self.late_answers.is_over else max(0.0, self._late_until_s - time.monotonic())
-
-    def let_go(self) -> None:
-        """Answer now, and close the connection then."""
-        self._late_until_s = 0.0
-        self.close_when_flushed = True
-        self.server.pull_trigger()
-
-    def writable(self) -> bool:
-        return bool(super().writable()) and not self._is_late()
+    def let_go(self, *, and_close: bool) -> None:
+        """What it has to say may be sent; and that was it."""
+        self.late_until_s = 0.0
+        self.__dict__.pop("writable", None)
+        if and_close:
+            self.close_when_flushed = True
+            self.server.pull_trigger()
 
     def _flush_some(self, do_close: bool = True) -> bool:
-        return not self._is_late() and bool(super()._flush_some(do_close=do_close))
+        return not self.late_until_s and bool(super()._flush_some(do_close=do_close))
 
-    def _is_late(self) -> bool:
-        if not self._late_until_s:
-            return False
-        if self.late_s() > 0:
-            return True
-        self._late_until_s = 0.0
-        return False
+
+def _never() -> bool:
+    return False
 
 
 def keep(listener: Any, late_answers: LateAnswers, *, max_kept_bytes: int) -> None:

@@ -257,32 +257,41 @@ while True:  # until the pipe of its output is closed
 
 
 def test_a_valid_key_is_answered_quickly_while_hundreds_of_wrong_ones_a_second_come(tmp_path: Path) -> None:
-    """In a process of its own: each request on a fresh connection, none of which it waits for."""
+    """The flood comes from a process of its own: each request on a fresh connection, none of which it waits for."""
     venue = Venue(tmp_path)
-    secrets = venue.event.add_tickets(400, "t")
+    quiet, loud = venue.event.add_tickets(100, "quiet"), venue.event.add_tickets(400, "loud")
     venue.open()
     with ExitStack() as stack:
         stack.callback(venue.box.close)
         place = Place(venue, stack.enter_context(served(venue.box)), stack)
+        before_s = scanned(place, quiet)
         request = f"GET {path('WRONG', 'status')} HTTP/1.1\r\nHost: box\r\n\r\n"
         flood = subprocess.Popen(
             [sys.executable, "-c", FLOODER, *map(str, place.address), request], stdout=subprocess.PIPE, cwd=REPOSITORY
         )
         try:
             assert flood.stdout is not None
-            before = int(flood.stdout.readline())
-            phone = place.connection()
-            took_s = []
+            first = int(flood.stdout.readline())
             began_s = time.monotonic()
-            for secret in secrets:
-                asked_s = time.monotonic()
-                assert place.ask(phone, KEY, secret=secret)[1]["status"] == "ok"
-                took_s.append(time.monotonic() - asked_s)
+            took_s = scanned(place, loud)
             lasted_s = time.monotonic() - began_s
         finally:
             flood.kill()
             came = [int(line) for line in flood.communicate()[0].split()]
     assert came, "the flood went on"
-    print(f"{(came[-1] - before) / lasted_s:.0f} wrong keys a second; valid ones at most {max(took_s):.3f} s")
-    assert max(took_s) < LATE_S
-    assert sorted(took_s)[360] < 1.0
+    a_second = (came[-1] - first) / lasted_s
+    print(f"{a_second:.0f} wrong keys a second; a valid one waited {took_s[200]:.3f} s, {took_s[-1]:.3f} s at most")
+    # What a busy machine does to all is no wonder; that they wait with the others would be.
+    assert took_s[-1] < LATE_S + 5 * before_s[-1]
+    assert took_s[360] < LATE_S / 2 + 5 * before_s[-1]
+
+
+def scanned(place: Place, secrets: list[str]) -> list[float]:
+    """How long each of these scans took in seconds, the slowest last."""
+    phone = place.connection()
+    took_s = []
+    for secret in secrets:
+        asked_s = time.monotonic()
+        assert place.ask(phone, KEY, secret=secret)[1]["status"] == "ok"
+        took_s.append(time.monotonic() - asked_s)
+    return sorted(took_s)
