@@ -259,7 +259,7 @@ while True:  # until the pipe of its output is closed
 def test_a_valid_key_is_answered_quickly_while_hundreds_of_wrong_ones_a_second_come(tmp_path: Path) -> None:
     """The flood comes from a process of its own: each request on a fresh connection, none of which it waits for."""
     venue = Venue(tmp_path)
-    quiet, loud = venue.event.add_tickets(100, "quiet"), venue.event.add_tickets(400, "loud")
+    quiet, loud = venue.event.add_tickets(50, "quiet"), venue.event.add_tickets(250, "loud")
     venue.open()
     with ExitStack() as stack:
         stack.callback(venue.box.close)
@@ -280,10 +280,10 @@ def test_a_valid_key_is_answered_quickly_while_hundreds_of_wrong_ones_a_second_c
             came = [int(line) for line in flood.communicate()[0].split()]
     assert came, "the flood went on"
     a_second = (came[-1] - first) / lasted_s
-    print(f"{a_second:.0f} wrong keys a second; a valid one waited {took_s[200]:.3f} s, {took_s[-1]:.3f} s at most")
+    print(f"{a_second:.0f} wrong keys a second; a valid one waited {took_s[125]:.3f} s, {took_s[-1]:.3f} s at most")
     # What a busy machine does to all is no wonder; that they wait with the others would be.
     assert took_s[-1] < LATE_S + 5 * before_s[-1]
-    assert took_s[360] < LATE_S / 2 + 5 * before_s[-1]
+    assert took_s[225] < LATE_S / 2 + 5 * before_s[-1]
 
 
 def scanned(place: Place, secrets: list[str]) -> list[float]:
