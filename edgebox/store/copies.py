@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgebox.store import files
 from edgebox.store.copying import Copying
-from edgebox.store.db import Connection, StoreError, connect, reading
+from edgebox.store.db import Connection, StoreError, peek, reading
 
 FOLDER = "copies"
 _NAME = re.compile(r"(?P<number>\d{6,})-(?P<at>\d{8}T\d{6}Z)\.sqlite3", re.ASCII)
@@ -68,7 +68,7 @@ class Copies:
         """Whether the database holds check-ins, lists, tickets or devices, or knows of settlements, that this copy does
         not. What changes of a ticket alone the ticket server tells again."""
         try:
-            with closing(connect(copy.path, read_only=True)) as copied:
+            with closing(peek(copy.path)) as copied:
                 return _state(copied) != _state(connection)
         except StoreError:
             return True

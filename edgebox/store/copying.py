@@ -15,7 +15,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from edgebox.store.db import Connection, Refused, StoreError, connect, is_damage
+from edgebox.store.db import Connection, Refused, StoreError, connect, is_damage, peek
 from edgebox.store.longwork import LongWork
 
 ROOM_FOR_SCANNING_BYTES = 100_000_000
@@ -126,7 +126,7 @@ def problem_of(path: Path, long_work: LongWork, counts: dict[str, int] | None = 
     Raises Stopped.
     """
     try:
-        with closing(connect(path, read_only=True)) as connection, long_work.on(connection):
+        with closing(peek(path)) as connection, long_work.on(connection):
             problem = full_check(connection)
             if problem is None and counts is not None and (found := row_counts(connection)) != counts:
                 wrong = next(table for table in counts if found.get(table) != counts[table])

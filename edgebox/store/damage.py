@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgebox.store import migrations, wal
 from edgebox.store.copying import full_check
-from edgebox.store.db import Connection, StoreError, connect, is_damage, reading
+from edgebox.store.db import Connection, StoreError, connect, is_damage, peek, reading
 from edgebox.store.longwork import LongWork
 from edgebox.store.pages import MAGIC
 
@@ -43,9 +43,7 @@ def look_over(path: Path) -> str | None:
             return None
         if path.stat().st_size == 0:
             return "it is empty"
-        # Where there is no log nobody needs the files that SQLite would make for one.
-        has_log = wal.beside(path, "-wal").exists()
-        with closing(connect(path, read_only=True, is_still=not has_log)) as connection, reading(connection):
+        with closing(peek(path)) as connection, reading(connection):
             return _glance(connection) or _look_at_the_files(path)
     except StoreError as error:
         return str(error.__cause__) if is_damage(error.__cause__) else None

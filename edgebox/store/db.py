@@ -79,6 +79,15 @@ def connect(path: Path, *, read_only: bool = False, is_still: bool = False) -> C
     return connection
 
 
+def peek(path: Path) -> Connection:
+    """A read-only connection to a database that nobody is writing; where it has no log, without a lock or another file.
+
+    Raises StoreError.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return connect(path, read_only=True, is_still=not log.exists())
+
+
 def _keep_the_log(path: Path) -> None:
     """Where the database has become empty SQLite would remove the log beside it, which may be all there is."""
     log = path.with_name(f"{path.name}-wal")

@@ -21,7 +21,7 @@ from pathlib import Path
 from edgebox.store import copies, files, migrations, restorations
 from edgebox.store.copying import full_check, problem_of
 from edgebox.store.damage import NOTICE, look_over
-from edgebox.store.db import DATABASE_NAME, StoreError, connect
+from edgebox.store.db import DATABASE_NAME, StoreError, connect, peek
 from edgebox.store.longwork import LongWork
 from edgebox.store.pages import Pages
 from edgebox.store.restorations import FOLDER, REPORT, Restoration
@@ -54,13 +54,14 @@ def make_sound(data_dir: Path, now: Callable[[], datetime]) -> str | None:
     try:
         if beside(path, _BUILT).exists():
             _put_in_place(data_dir)
-        problem = look_over(path) or _look_back(data_dir)
-        if problem is not None and _is_new(data_dir):
+        seen = look_over(path)
+        if seen is not None and _is_new(data_dir):
             _found(path)
             return None
-        is_readable = problem is None
+        is_readable = seen is None
         notice = data_dir / NOTICE
-        if is_readable and not notice.exists():
+        problem = seen or _look_back(data_dir)
+        if problem is None and not notice.exists():
             return None
         problem = problem or _confirmed(path)
         if problem is not None:
@@ -101,7 +102,8 @@ def _look_back(data_dir: Path) -> str | None:
     """Whether the newest copy knows of what the database does not: its end was lost, and that of its log with it."""
     for copy in copies.in_folder(data_dir / copies.FOLDER)[:1]:
         told, own = _numbers(copy.path), _numbers(data_dir / DATABASE_NAME)
-        if told and own and any(more > less for more, less in zip(told, own, strict=True)):
+        knows_more = told and own and any(more > less for more, less in zip(told, own, strict=True))
+        if knows_more and problem_of(copy.path, LongWork()) is None:
             return f"it lacks what its copy of {copy.made_at.astimezone():%Y-%m-%d %H:%M} has"
     return None
 
@@ -110,7 +112,7 @@ def _confirmed(path: Path) -> str | None:
     """What a look through all of it shows, after an earlier run had found something wrong."""
     log.warning("an earlier run found the database damaged; all of it is being checked")
     try:
-        with closing(connect(path, read_only=True)) as connection:
+        with closing(peek(path)) as connection:
             problem = full_check(connection)
     except (sqlite3.Error, StoreError) as error:
         problem = str(error)
@@ -161,7 +163,7 @@ def _bases(data_dir: Path) -> Iterator[_Base]:
 def _progress(path: Path) -> tuple[int, int] | None:
     """How far a database has come; None where it is not whole."""
     try:
-        with closing(connect(path, read_only=True)) as connection:
+        with closing(peek(path)) as connection:
             if full_check(connection) is not None:
                 return None
     except (sqlite3.Error, StoreError):
@@ -170,10 +172,11 @@ def _progress(path: Path) -> tuple[int, int] | None:
 
 
 def _numbers(path: Path) -> tuple[int, int] | None:
-    """Two that only grow: of check-ins, and of what was told and settled. None where they cannot be read."""
+    """Two that only grow, whatever is purged: of check-ins, and of what was told and settled. None where they cannot be
+    read."""
     try:
-        with closing(connect(path, read_only=True)) as connection:
-            checkins = "SELECT coalesce(max(id), 0) FROM checkin"
+        with closing(peek(path)) as connection:
+            checkins = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'checkin'"
             return tuple(connection.execute(f"SELECT ({checkins}), value FROM counter").fetchone())
     except (sqlite3.Error, StoreError):
         return None
@@ -181,7 +184,7 @@ def _numbers(path: Path) -> tuple[int, int] | None:
 
 def _too_new(path: Path) -> str | None:
     try:
-        with closing(connect(path, read_only=True)) as connection:
+        with closing(peek(path)) as connection:
             migrations.pending(connection)
     except StoreError as error:
         return str(error)
@@ -227,7 +230,7 @@ def _require_room(base: _Base) -> None:
 def _copy_base(base: _Base, building: Path) -> None:
     os.close(os.open(building, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with (
-        closing(connect(base.path, read_only=True)) as source,
+        closing(peek(base.path)) as source,
         closing(sqlite3.connect(building, isolation_level=None)) as copy,
     ):
         copy.execute("PRAGMA synchronous = OFF")
@@ -276,9 +279,16 @@ def _put_in_place(data_dir: Path) -> None:
                 files.move(file, unfinished / file.name)
         if report_path.exists():
             files.move(report_path, unfinished / REPORT)
-        kept_in = restorations.read(unfinished / REPORT).kept_in
-        files.move(unfinished, data_dir / kept_in)
+        files.move(unfinished, data_dir / _kept_in(data_dir, unfinished))
     files.move(beside(path, _BUILT), path)
+
+
+def _kept_in(data_dir: Path, unfinished: Path) -> str:
+    """Where the damaged files are to stay: what the report says, if it can be read."""
+    try:
+        return restorations.read(unfinished / REPORT).kept_in
+    except (OSError, ValueError):
+        return _free_name(data_dir, f"{FOLDER}/unknown")
 
 
 def _remove(building: Path) -> None:

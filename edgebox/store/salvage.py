@@ -8,31 +8,25 @@ would leave out what the base never got.
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from edgebox.instants import from_text
-from edgebox.model import SourceKind, TicketData
+from edgebox.model import CheckInState, Direction, SourceKind, StampKind, TicketData
 from edgebox.store import names
 from edgebox.store.db import Connection, Row, transaction
-from edgebox.store.folding import fold
+from edgebox.store.history import answers_from_json
+from edgebox.store.lists import catalog_from_json, terms_from_json
 from edgebox.store.pages import Pages
 from edgebox.store.pages import Row as FoundRow
 from edgebox.store.rows import add_tickets
 
 Values = dict[str, Any]
 Test = Callable[[Any], bool]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int)
 
 
 def _is_id(value: Any) -> bool:
@@ -43,43 +37,55 @@ def _is_flag(value: Any) -> bool:
     return value in (0, 1)
 
 
-def _is_instant(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", value) is not None
+def _is_one_of(words: type[StrEnum]) -> Test:
+    known = {word.value for word in words}
+    return lambda value: value in known
 
 
-def _is_kind(value: Any) -> bool:
-    return value in {kind.value for kind in SourceKind}
+def _can_be_read(read: Callable[[str], object]) -> Test:
+    """A text that the box can make something of, or none at all: one that it cannot read would end its start."""
 
+    def test(value: Any) -> bool:
+        try:
+            return value is None or read(value) is not None
+        except (ValueError, TypeError, LookupError, AttributeError):
+            return False
+
+    return test
+
+
+_is_instant = _can_be_read(from_text)
 
 SHAPES: Mapping[str, Mapping[str, Test]] = {
     "checkin": {
-        "list_id": _is_id, "ticket_id": _is_id, "secret": _is_text, "nonce": _is_text, "datetime": _is_instant,
-        "stamp": _is_text, "received_at": _is_instant, "boot_id": _is_text, "is_forced": _is_flag,
-        "is_offline": _is_flag, "answers": _is_text, "state": _is_text,
+        "list_id": _is_id, "ticket_id": _is_id, "datetime": _is_instant, "received_at": _is_instant,
+        "stamp": _is_one_of(StampKind), "is_forced": _is_flag, "is_offline": _is_flag, "ignores_unpaid": _is_flag,
+        "answers": _can_be_read(answers_from_json), "state": _is_one_of(CheckInState), "settled_at": _is_instant,
+        "conflict_opened_at": _is_instant, "conflict_closed_at": _is_instant, "direction": _is_one_of(Direction),
     },
     "ticket": {
-        "source_id": _is_id, "secret": _is_text, "order_code": _is_text, "item_id": _is_number,
-        "attention": _is_flag, "is_paid": _is_flag, "checkin_allowed": _is_flag, "is_withdrawn": _is_flag,
-        "told": _is_number, "folded_secret": _is_text,
+        "source_id": _is_id, "attention": _is_flag, "is_paid": _is_flag, "checkin_allowed": _is_flag,
+        "is_withdrawn": _is_flag, "more": _can_be_read(json.loads),
     },
     "list": {
-        "source_id": _is_id, "organizer": _is_text, "event": _is_text, "name": _is_text, "added_at": _is_instant,
+        "source_id": _is_id, "added_at": _is_instant, "removed_at": _is_instant, "last_push": _is_instant,
+        "terms": _can_be_read(terms_from_json),
     },
-    "source": {"kind": _is_kind, "url": _is_text, "credential": _is_text, "told": _is_number},
+    "source": {"kind": _is_one_of(SourceKind), "catalog": _can_be_read(catalog_from_json)},
     "device": {
-        "name": _is_text, "key": _is_text, "allow_search": _is_flag, "show_info": _is_flag, "added_at": _is_instant,
+        "allow_search": _is_flag, "show_info": _is_flag, "added_at": _is_instant, "revoked_at": _is_instant,
+        "last_seen_at": _is_instant, "item_ids": _can_be_read(json.loads),
     },
-    "connection": {
-        "url": _is_text, "credential": _is_text, "organizer": _is_text, "device_name": _is_text,
-        "device_serial": _is_text, "paired_at": _is_instant,
-    },
-    "cancellation": {"at": _is_instant, "staff_name": _is_text, "reason": _is_text},
-    "note": {"ticket_id": _is_id, "at": _is_instant, "staff_name": _is_text, "text": _is_text},
+    "connection": {"paired_at": _is_instant, "removed_at": _is_instant},
+    "cancellation": {"at": _is_instant},
+    "note": {"ticket_id": _is_id, "at": _is_instant},
 }  # fmt: skip
-"""Whose row it is: what must stand in these columns of a table for a row to be one of its."""
+"""Whose row it is: one that has as many values as the table has columns, of their types, and passes these tests."""
 
-EXACT = frozenset({"cancellation", "note"})
-"""Small shapes, which count only where the row has as many columns as the table: others' rows begin like them."""
+LEAST: Mapping[str, int] = {"checkin": 25, "ticket": 16, "list": 9, "source": 8, "device": 10, "connection": 11}
+"""How many columns a table had at first: rows that were written before it got more have fewer. Others have all."""
+
+TYPES: Mapping[str, tuple[type, ...]] = {"TEXT": (str,), "INTEGER": (int,), "REAL": (int, float)}
 
 KEY = ("ticket_id", "list_id", "nonce", "direction")
 """What makes a check-in this one."""
@@ -118,16 +124,19 @@ class _Shape:
         self.table = table
         self.columns = tuple(row["name"] for row in info)
         self._id = next(index for index, row in enumerate(info) if row["pk"])
-        self._tests = [(self.columns.index(column), test) for column, test in tests.items()]
-        self._least = len(self.columns) if table in EXACT else 1 + max(index for index, _ in self._tests)
+        self._types = [(TYPES[row["type"]], bool(row["notnull"])) for row in info]
+        self._tests = [(index, tests[column]) for index, column in enumerate(self.columns) if column in tests]
+        self._least = LEAST.get(table, len(self.columns))
 
     def read(self, found: FoundRow) -> Values | None:
-        """The row by columns; None where it is not this table's. (One that was written before the table got its last
-        columns has fewer.)"""
+        """The row by columns; None where it is not this table's."""
         values = found.values
         if not self._least <= len(values) <= len(self.columns) or values[self._id] is not None:
             return None
-        if not all(test(values[index]) for index, test in self._tests):
+        for index, (value, (types, is_needed)) in enumerate(zip(values, self._types, strict=False)):
+            if (is_needed if value is None else not isinstance(value, types)) and index != self._id:
+                return None
+        if not all(test(values[index]) for index, test in self._tests if index < len(values)):
             return None
         row = dict(zip(self.columns, values, strict=False))
         row[self.columns[self._id]] = found.id
@@ -149,6 +158,8 @@ class _Salvage:
     pages: Pages
     done: Salvaged = field(default_factory=Salvaged)
     tops: _Tops = field(default_factory=_Tops)
+    _root: int | None = None
+    """The first page of device_list, as far as the damaged database tells."""
     _had: int = 0
     """The highest id of a check-in of the base."""
 
@@ -162,8 +173,7 @@ class _Salvage:
         has = {row[0] for row in self.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         shapes = [_Shape(self.connection, table, tests) for table, tests in SHAPES.items() if table in has]
         for found in self.pages.rows():
-            if len(found.values) == 2:
-                self._note_top(found)
+            self._note(found)
             for shape in shapes:
                 if (row := shape.read(found)) is not None:
                     takers[shape.table](shape.table, row)
@@ -182,14 +192,14 @@ class _Salvage:
         have = self.connection.execute(f"SELECT * FROM checkin WHERE {where}", row).fetchone()
         if have is None:
             self.done.added += self._insert(table, row) or self._insert(table, {**row, "id": None})
-        elif _rank(row) > _rank(have):
+        elif _rank(row) > _rank(dict(have)):
             self._update(table, have["id"], {column: row[column] for column in row if column not in ("id", *KEY)})
             self.done.brought_up_to_date += have["id"] <= self._had
 
     def _take_ticket(self, table: str, row: Values) -> None:
         # Told by no request: whatever a pull says of it is newer.
         if self._insert(table, {**row, "told": 0}):
-            names.add(self.connection, [(row["id"], row.get("folded_name") or fold(row["attendee_name"] or ""))])
+            names.add(self.connection, [(row["id"], row["folded_name"])])
 
     def _take_source(self, table: str, row: Values) -> None:
         self._insert(table, {**row, "told": 0, "state": None, "last_pull": None})
@@ -219,10 +229,14 @@ class _Salvage:
 
     def _take_device_lists(self) -> None:
         """Which device belongs to which list: a table of numbers alone, which no shape tells from others."""
-        root = self.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'device_list'").fetchone()
-        for entry in self.pages.entries(root[0]):
-            if len(entry) == 2 and all(map(_is_id, entry)):
-                self._insert("device_list", {"device_id": entry[0], "list_id": entry[1]})
+        run = self.connection.execute
+        known = {tuple(row) for row in run("SELECT device_id, list_id FROM device_list")}
+        root = self._root or run("SELECT rootpage FROM sqlite_schema WHERE name = 'device_list'").fetchone()[0]
+        found = {entry for entry in self.pages.entries(root) if len(entry) == 2 and all(map(_is_id, entry))}
+        # Were the tables moved since, it would be another one's page: no device may get into a list by that.
+        if known <= found and (known or self._root):
+            for device_id, list_id in found - known:
+                self._insert("device_list", {"device_id": device_id, "list_id": list_id})
         for column, table in (("device_id", "device"), ("list_id", "list")):
             self.connection.execute(f"DELETE FROM device_list WHERE {column} NOT IN (SELECT id FROM {table})")
 
@@ -264,10 +278,13 @@ class _Salvage:
 
     # --- what is missing ----------------------------------------------------------------------------------------------
 
-    def _note_top(self, found: FoundRow) -> None:
-        name, number = found.values
-        if name in ("checkin", "ticket") and isinstance(number, int):
-            setattr(self.tops, name, max(number, getattr(self.tops, name)))
+    def _note(self, found: FoundRow) -> None:
+        """Rows of SQLite's own: the highest ids that were given, and where a table begins."""
+        match found.values:
+            case ("checkin" | "ticket" as name, int(number)):
+                setattr(self.tops, name, max(number, getattr(self.tops, name)))
+            case ("table", "device_list", _, int(root), _):
+                self._root = root
 
     def _top(self, table: str) -> int:
         row = self.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
@@ -319,12 +336,13 @@ class _Salvage:
         self.connection.execute(f"UPDATE OR IGNORE {table} SET {sets} WHERE id = :row_id", {**row, "row_id": row_id})
 
 
-def _rank(row: Row | Values) -> tuple[object, ...]:
+def _rank(row: Values) -> tuple[object, ...]:
     """How far a check-in has come."""
     return (
         STATE_RANKS.get(row["state"], 2),
         row["conflict_closed_at"] is not None,
         row["conflict"] is not None,
+        row.get("refused_as") is not None,
         row["stamp"] != "untrusted",
         row["tries"],
     )
