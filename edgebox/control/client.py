@@ -18,7 +18,7 @@ from typing import Any
 
 from edgebox.config import Config
 from edgebox.control import ActionFailed, Report, ignore
-from edgebox.datadir import COMMAND, LOCK_NAME, LOOK_AGAIN_S, SOCKET_NAME, DataDir, Holder, InUse
+from edgebox.datadir import COMMAND, LOCK_NAME, LOOK_AGAIN_S, SOCKET_NAME, DataDir, DataDirError, Holder, InUse
 
 WAIT_S = 30.0
 """For another command to finish, or for a box that is still starting or about to stop."""
@@ -51,6 +51,11 @@ def call(
             directory.take(COMMAND)
         except InUse as error:
             in_use = error
+        except DataDirError:
+            # On a disk that takes nothing any more a box that runs can still be asked.
+            if (connection := _connect(config.data_dir)) is None:
+                raise
+            return _there(connection, action, arguments, report)
         else:
             try:
                 return _here(config, action, arguments, report)

@@ -80,6 +80,7 @@ class Caretaker:
 
     def look_after(self) -> float:
         """Check the database, and copy it, where that is due; the seconds until the next look. Raises Stopped."""
+        self._store.reserve.keep()
         if self._is_check_due or self._store.soundness.is_suspected.is_set():
             self._check()
         if self._store.soundness.problem is not None:

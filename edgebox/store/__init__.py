@@ -7,6 +7,7 @@ recorded is on the disk when it returns.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from edgebox.store.rates import Rates
 from edgebox.store.readers import Readers
 from edgebox.store.redeem import Redeemer
 from edgebox.store.refusals import Refusals
+from edgebox.store.reserve import SIZE_BYTES, Reserve
 from edgebox.store.restorations import Restorations
 from edgebox.store.restoring import make_sound
 from edgebox.store.runs import Runs
@@ -72,7 +74,8 @@ class Store:
             path.chmod(0o600)
         except OSError as error:
             raise NotWritable(f"the database {path} cannot be opened: {error.strerror}") from error
-        connection = connect(path)
+        self.reserve = Reserve(data_dir)
+        connection = self._opened(path)
         try:
             migrations.apply(connection)
             self._readers = Readers(path, self.soundness.suspect)
@@ -104,6 +107,22 @@ class Store:
         self._writer.on_reopen = self._reload
         self._writer.on_failure = self.soundness.suspect
         self._writer.start()
+        self.reserve.keep()
+
+    def _opened(self, path: Path) -> Connection:
+        """A connection to write with. Raises NotWritable."""
+        try:
+            return connect(path)
+        except NotWritable as error:
+            is_full = shutil.disk_usage(path.parent).free < SIZE_BYTES
+            if is_full and self.reserve.give_up():
+                return connect(path)
+            if is_full:
+                raise NotWritable(
+                    f"the database {path} cannot be opened, for the disk is full; nothing is lost: free some room on "
+                    "it and start again"
+                ) from error
+            raise
 
     def reading(self) -> Connection:
         """This thread's read-only connection."""

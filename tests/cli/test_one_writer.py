@@ -20,6 +20,7 @@ from edgebox.config import Config
 from edgebox.control import ActionFailed, actions
 from edgebox.control.client import call
 from edgebox.datadir import BOX, COMMAND, LOCK_NAME, SOCKET_NAME, DataDir, InUse
+from edgebox.store import reserve
 from edgebox.store.db import DATABASE_NAME
 from tests.cli.conftest import Desk, HostedBox, failing, heeds_ctrl_c
 from tests.support.box import REPOSITORY, BoxProcess, wait_until
@@ -74,7 +75,7 @@ def test_only_its_user_can_open_what_a_box_keeps(hosted: HostedBox, desk: Desk, 
 
     assert mode(desk.data_dir) == 0o700
     modes = {path.name: mode(path) for path in desk.data_dir.iterdir()}
-    kept = {LOCK_NAME, SOCKET_NAME, DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm"}
+    kept = {LOCK_NAME, SOCKET_NAME, reserve.NAME, DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm"}
     assert modes == dict.fromkeys(kept, 0o600)
 
 

@@ -104,6 +104,17 @@ def spoil_frame(path: Path, number: int, at: int = 1000) -> None:
         file.write(bytes([byte[0] ^ 0xFF]))
 
 
+def left_damaged(evening: Evening, to: Path) -> Path:
+    """A copy is needed where the database has a bad page, none where its log has."""
+    database = evening.power_goes(to)
+    log = database.with_name(f"{DATABASE_NAME}-wal")
+    if log.exists() and log.stat().st_size:
+        spoil_frame(database, evening.frames - 60)
+    else:
+        spoil(database, 1)
+    return database
+
+
 def facts(journal: list[Any]) -> list[tuple[object, ...]]:
     """What a journal says, in its order."""
     return [(row.checkin, row.order_code, row.attendee_name, row.list_name, row.cancellation) for row in journal]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgebox.model import Reason
-from edgebox.store import NotWritable, StoreError, migrations, open_for_reading
+from edgebox.store import NotWritable, StoreError, migrations, open_for_reading, reserve
 from edgebox.store.db import DATABASE_NAME, Connection, connect
 from edgebox.store.readers import Readers
 from tests.store.venue import DEADLINE_S, LET_IN, Venue, told
@@ -184,7 +184,7 @@ def test_odd_characters_in_the_path_are_no_trouble(tmp_path: Path) -> None:
     venue.pull(told())
     assert venue.scan() is LET_IN
     venue.close()
-    assert sorted(entry.name for entry in odd.iterdir()) == [DATABASE_NAME]
+    assert sorted(entry.name for entry in odd.iterdir()) == [reserve.NAME, DATABASE_NAME]
 
 
 # --- who may read it --------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_nobody_else_may_read_the_database_nor_what_lies_beside_it(tmp_path: Pat
     finally:
         os.umask(mask)
     venue.close()
-    assert len(modes) == 3
+    assert len(modes) == 4
     assert set(modes.values()) == {0o600}
 
 

@@ -12,7 +12,7 @@ import pytest
 from edgebox.store import Store
 from edgebox.store.db import DATABASE_NAME
 from edgebox.store.restorations import REPORT
-from tests.store.evening import AFTER, Evening, assert_whole, facts, report_of, spoil, spoil_frame
+from tests.store.evening import AFTER, Evening, assert_whole, facts, left_damaged, report_of
 from tests.store.venue import Venue
 
 DIED = 9
@@ -50,17 +50,6 @@ def start_and_die(data_dir: Path, step: int) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == DIED
 
 
-def left_damaged(evening: Evening, to: Path) -> Path:
-    """A copy is needed where the database has a bad page, none where its log has."""
-    database = evening.power_goes(to)
-    log = database.with_name(f"{DATABASE_NAME}-wal")
-    if log.exists() and log.stat().st_size:
-        spoil_frame(database, evening.frames - 60)
-    else:
-        spoil(database, 1)
-    return database
-
-
 @pytest.mark.parametrize("which", ["moved", "in_log"])
 def test_it_goes_on_where_it_was(
     which: str, request: pytest.FixtureRequest, tmp_path: Path, opened: Callable[[Path], Venue]
@@ -78,7 +67,7 @@ def test_it_goes_on_where_it_was(
         kept = {path.name for path in (database.parent / report.kept_in).iterdir()}
         assert kept >= {REPORT, *(path.name for path in (whole.data_dir / report_of(whole).kept_in).iterdir())}
         assert sorted(path.name for path in database.parent.iterdir()) == [
-            "copies", "damaged", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
+            "copies", "damaged", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
         ]  # fmt: skip
         venue.close()
         step += 1

@@ -51,7 +51,7 @@ def test_the_damaged_files_are_kept_as_they_were(
     for path in (*kept.glob("edgebox*"), database):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert sorted(path.name for path in database.parent.iterdir()) == [
-        "copies", "damaged", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
+        "copies", "damaged", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
     ]  # fmt: skip
     assert json.loads((kept / REPORT).read_text())["problem"] == report.problem
     said = " ".join(record.getMessage() for record in caplog.records)

@@ -137,6 +137,20 @@ class BoxProcess:
 
         Raises AssertionError, with the box's output, when it ends before that or takes longer than `timeout_s`.
         """
+        process = self.launch(*options)
+        deadline = time.monotonic() + timeout_s
+        while not self._is_healthy():
+            code = process.poll()
+            if code is not None:
+                raise AssertionError(f"the box ended with status {code} instead of serving\n{self._shown_output()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"the box did not serve within {timeout_s:g} s\n{self._shown_output()}")
+            time.sleep(POLL_INTERVAL_S)
+        return self
+
+    def launch(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start `serve`, and wait for nothing: one that cannot write never is healthy."""
         assert not self.is_running, "the box is running already"
         command = [*self._command(), "serve", "--host", "127.0.0.1", "--port", str(self.port), *options]
         with self.output_path.open("ab") as output:
@@ -145,16 +159,7 @@ class BoxProcess:
                 cwd=REPOSITORY, start_new_session=True,
             )  # fmt: skip
         self._starts += 1
-        deadline = time.monotonic() + timeout_s
-        while not self._is_healthy():
-            code = self._process.poll()
-            if code is not None:
-                raise AssertionError(f"the box ended with status {code} instead of serving\n{self._shown_output()}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"the box did not serve within {timeout_s:g} s\n{self._shown_output()}")
-            time.sleep(POLL_INTERVAL_S)
-        return self
+        return self._process
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """Ask the box to end (SIGTERM), wait for it, and return its exit status.
