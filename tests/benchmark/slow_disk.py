@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
-import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from edgebox.store.db import DATABASE_NAME
 from tests.benchmark import limits, servers
 from tests.benchmark.bench import Bench
 from tests.benchmark.redeeming import Fresh
+from tests.support.disk import compile_library, compiler
 
 SCANNERS = 32
 WATCH_EVERY_S = 0.02
@@ -30,7 +29,7 @@ class SlowSync:
         folder.mkdir()
         library, counted = folder / "slowsync.so", folder / "count"
         source = Path(__file__).with_name("slowsync.c")
-        subprocess.run([_compiler(), "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+        compile_library(source, library)
         counted.write_bytes(bytes(8))
         return cls(library, counted)
 
@@ -49,11 +48,7 @@ class SlowSync:
 
 
 def can_compile() -> bool:
-    return _compiler() != ""
-
-
-def _compiler() -> str:
-    return next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), "")
+    return compiler() != ""
 
 
 class WalWatch:
