@@ -149,6 +149,20 @@ def test_run_again_it_tells_where_the_box_is_and_leaves_it_running(booted: Machi
     assert booted.run("edgebox", "staff", "code").strip() == code[1]
     assert "█▀▀▀▀▀█" in said
     assert shown(booted, "MainPID") == before
+    assert os.access(booted.path("/usr/local/bin/edgebox"), os.X_OK)
+
+
+def test_what_was_half_installed_is_installed_anew(booted: Machine) -> None:
+    """A card that was pulled out in the middle; and the box that ran from it meanwhile starts from what is whole."""
+    home = os.readlink(booted.path("/opt/edgebox/current"))
+    booted.run("rm", "-r", f"/opt/edgebox/{home}/edgebox-installed", f"/opt/edgebox/{home}/bin/edgebox")
+    before = shown(booted, "MainPID")
+    said = booted.run(*INSTALL)
+
+    assert f"Installing edgebox {home.removeprefix('versions/')}" in said
+    assert is_active(booted)
+    assert shown(booted, "MainPID") != before
+    assert booted.path(f"/opt/edgebox/{home}/edgebox-installed").exists()
 
 
 def test_another_version_takes_its_place_beside_it(booted: Machine) -> None:
@@ -181,7 +195,7 @@ def test_the_systemd_there_finds_the_unit_clean_and_hardened(booted: Machine) ->
 
 
 LOOK = """
-import ctypes, json, pathlib, time
+import ctypes, json, pathlib, socket, time
 from edgebox import clock, lan
 from edgebox.ops import health
 now = health.look(pathlib.Path("/var/lib/edgebox"), 0.0)
@@ -201,7 +215,7 @@ pathlib.Path("/var/lib/edgebox/seen.json").write_text(json.dumps({
     "load": now.load_1min,
     "under_voltage": [now.under_voltage_now, now.under_voltage_since_boot],
     "address": lan.lan_address(),
-    "name": __import__("socket").getaddrinfo("localhost", 80)[0][4][0],
+    "ticket_server": socket.getaddrinfo("tickets.example.org", 443)[0][4][0],
 }))
 """
 
@@ -211,6 +225,7 @@ def test_what_the_box_looks_at_can_be_seen_from_within_the_unit(booted: Machine)
     booted.run("mount", "-t", "tmpfs", "tmpfs", "/sys/devices/platform")  # where a Pi tells of its power supply
     booted.run("mkdir", "-p", "/sys/devices/platform/soc/soc:firmware")
     booted.run("sh", "-c", "echo 50000 >/sys/devices/platform/soc/soc:firmware/get_throttled")
+    booted.path("/etc/hosts").write_text("127.0.0.1 localhost\n192.0.2.9 tickets.example.org\n")
     booted.path("/opt/look.py").write_text(LOOK)
     unit = booted.path(UNIT).read_text()
     unit = unit.replace("edgebox serve", "python -I /opt/look.py").replace("Type=notify", "Type=oneshot")
@@ -229,7 +244,7 @@ def test_what_the_box_looks_at_can_be_seen_from_within_the_unit(booted: Machine)
     assert seen["load"] >= 0
     assert seen["under_voltage"] == [False, True]
     assert seen["address"] == "127.0.0.1"
-    assert seen["name"] in ("127.0.0.1", "::1")
+    assert seen["ticket_server"] == "192.0.2.9"  # by a name, though the C library asks netlink on its way
 
 
 def test_a_box_that_hangs_is_started_anew(booted: Machine) -> None:
@@ -309,6 +324,28 @@ def test_laptops_find_it_by_name_and_as_a_service(booted: Machine) -> None:
     found = wait_until(lambda: re.findall(r"^=;eth0;IPv4;.*", browsed(), re.MULTILINE), 60, "the service is found")
     assert ";edgebox.local;192.168.7.20;8000;" in found[0]
     assert booted.run("getent", "ahostsv4", "edgebox.local").split()[0] == "192.168.7.20"
+
+
+def test_port_80_takes_a_right_that_a_drop_in_gives(booted: Machine) -> None:
+    """As the README has it; installed again, the network is told of the new port too."""
+    booted.run("sh", "-c", f"echo port = 80 | setpriv --reuid=edgebox --clear-groups tee {DATA}/edgebox.toml")
+    drop_in = booted.path(f"{UNIT}.d/override.conf")
+    drop_in.parent.mkdir()
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    settings = (
+        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+        "PrivateUsers=no",
+    )
+    assert all(f"`{setting}`" in readme for setting in settings)
+    drop_in.write_text("\n".join(("[Service]", *settings, "")))
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "restart", "edgebox")
+    said = booted.run(*INSTALL)
+
+    assert "\nhttp://127.0.0.1\n" in said
+    assert "In the same network also: http://edgebox.local\n" in said
+    assert "<port>80</port>" in booted.path("/etc/avahi/services/edgebox.service").read_text()
 
 
 def test_in_its_own_wifi_the_codes_carry_the_address_there(booted: Machine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -20,8 +21,8 @@ from requests.adapters import HTTPAdapter
 
 from edgebox.web.guard import FREE_TRIES
 from tests.support.box import REPOSITORY, BoxProcess, free_port, wait_until
+from tests.support.event import StubEvent
 from tests.support.machine import require
-from tests.support.upstream import StubUpstream
 
 SITE = REPOSITORY / "systemd" / "nginx" / "edgebox.conf"
 KEY = "GATE1SECRETKEY"
@@ -120,21 +121,29 @@ def client(address: str, proxy: Proxy) -> requests.Session:
     return session
 
 
-@pytest.fixture
-def box(box: BoxProcess, stub: StubUpstream) -> BoxProcess:
-    """One that believes a proxy on this machine, with a list and a scanner."""
-    stub.add_ticket(SECRET)
-    box.env["EDGEBOX_TRUSTED_PROXY"] = "127.0.0.1"
-    box.start()
-    box.add_device("Gate 1", box.add_list(stub.url, stub.key), key=KEY)
-    box.run("sync")
-    return box
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
+    """One that believes a proxy on this machine, with a list and a scanner; for all tests here, which speak to it from
+    addresses of their own."""
+    event = StubEvent()
+    event.add_ticket(SECRET)
+    folder = tmp_path_factory.mktemp("box")
+    saved = folder / "list.json"
+    saved.write_text(json.dumps({"status": event.status(), "download": event.download()}))
+    box = BoxProcess(folder / "data", env={"EDGEBOX_TRUSTED_PROXY": "127.0.0.1"})
+    try:
+        box.start()
+        box.add_device("Gate 1", box.add_list(str(saved)), key=KEY)
+        yield box
+    finally:
+        box.kill()
+        print(f"--- output of the box ---\n{box.output}")
 
 
-@pytest.fixture
-def proxy(box: BoxProcess, tmp_path: Path) -> Iterator[Proxy]:
+@pytest.fixture(scope="module")
+def proxy(box: BoxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     require("nginx", package="nginx-light", root=False)
-    proxy = Proxy(tmp_path / "proxy", box.port)
+    proxy = Proxy(tmp_path_factory.mktemp("proxy") / "nginx", box.port)
     try:
         yield proxy
     finally:
@@ -190,11 +199,16 @@ def test_nobody_but_the_proxy_is_believed(proxy: Proxy, box: BoxProcess) -> None
 def test_without_the_setting_nobody_at_all_is_believed(box: BoxProcess, proxy: Proxy) -> None:
     box.stop()
     del box.env["EDGEBOX_TRUSTED_PROXY"]
-    box.start()
-    me = client("127.0.0.1", proxy)
-    for number in range(FREE_TRIES):
-        assert "Too many" not in try_a_code(me, box.url, **{"X-Forwarded-For": f"203.0.113.{number}"})
-    assert "Too many wrong tries" in try_a_code(me, box.url, **{"X-Forwarded-For": "203.0.113.9"})
+    try:
+        box.start()
+        me = client("127.0.0.1", proxy)
+        for number in range(FREE_TRIES):
+            assert "Too many" not in try_a_code(me, box.url, **{"X-Forwarded-For": f"203.0.113.{number}"})
+        assert "Too many wrong tries" in try_a_code(me, box.url, **{"X-Forwarded-For": "203.0.113.9"})
+    finally:
+        box.stop()
+        box.env["EDGEBOX_TRUSTED_PROXY"] = "127.0.0.1"
+        box.start()
 
 
 def test_a_session_of_https_is_not_told_on_plain_http(proxy: Proxy, box: BoxProcess) -> None:

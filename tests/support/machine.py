@@ -3,9 +3,12 @@ CI, where a machine can be given all of it, that is a failure."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -26,12 +29,19 @@ def require(*programs: str, package: str, root: bool = True) -> None:
     if all(map(shutil.which, programs)):
         return
     if is_root and shutil.which("apt-get"):
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-        subprocess.run(["apt-get", "-qq", "update"], timeout=300, check=False, **quiet)  # type: ignore[call-overload]
-        subprocess.run(
-            ["apt-get", "-qq", "install", "-y", "--no-install-recommends", package],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, timeout=600, check=False, **quiet,
-        )  # type: ignore[call-overload]  # fmt: skip
+        with (Path(tempfile.gettempdir()) / "edgebox-tests-apt.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another test process may be at it, and apt does not wait for itself
+            if not all(map(shutil.which, programs)):
+                _install(package)
     absent = [program for program in programs if shutil.which(program) is None]
     if absent:
         missing(f"there is no {', '.join(absent)} (Debian's package {package})")
+
+
+def _install(package: str) -> None:
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        subprocess.run(
+            ["apt-get", "-qq", *words], env=environ, timeout=600, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
