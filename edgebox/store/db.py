@@ -68,10 +68,14 @@ def connect(path: Path, *, read_only: bool = False, is_still: bool = False) -> C
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
+        # What is sorted or rolled back for a moment must not wear the card, nor be found on it.
+        connection.execute("PRAGMA temp_store = MEMORY")
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
+            # What is deleted is overwritten; Debian's SQLite does so by itself, others must be told.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # edgebox.store.checkpoints
     except sqlite3.Error as error:
         kind = StoreError if read_only else NotWritable

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
+from edgebox.store.answer import Answer
 from edgebox.store.checkpoints import Checkpoints
 from edgebox.store.db import Busy, Connection, NotWritable, StoreError, connect, is_about_the_database
 
@@ -80,36 +81,6 @@ class _Part:
         return outcome
 
 
-class Answer(Generic[T]):
-    """What a thread waits for and the writer gives, once. (A Future does more, and costs a scan as much as its SQL.)"""
-
-    __slots__ = ("_error", "_result", "_waiting", "is_given")
-
-    def __init__(self) -> None:
-        self.is_given = False
-        self._result: T | None = None
-        self._error: Exception | None = None
-        self._waiting = threading.Lock()
-        self._waiting.acquire()
-
-    def give(self, result: T) -> None:
-        self._result = result
-        self.is_given = True
-        self._waiting.release()
-
-    def fail(self, error: Exception) -> None:
-        self._error = error
-        self.is_given = True
-        self._waiting.release()
-
-    def wait(self) -> T:
-        """What was given. Raises what it failed with."""
-        self._waiting.acquire()
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]
-
-
 class Writer:
     """Runs jobs in one thread, in the order: redeems, small jobs, one slice. Open until `close()`."""
 
@@ -120,6 +91,7 @@ class Writer:
         self._redeems: deque[tuple[float, Job[Any], Answer[Any]]] = deque()
         self._jobs: deque[tuple[Job[Any], Answer[Any]]] = deque()
         self._slices: deque[tuple[Job[Any], Answer[Any]]] = deque()
+        self._alone: deque[tuple[Job[Any], Answer[Any]]] = deque()
         self._wake = threading.Condition()
         self._last_batch = 0
         self._commit_s = 0.0
@@ -179,6 +151,23 @@ class Writer:
         self._put(self._slices, (job, answer))
         return answer.wait()
 
+    def alone(self, work: Job[T]) -> T:
+        """Run `work` between two batches and outside of a transaction, for what SQLite does not do within one.
+
+        Everybody else waits as long: `work` should end once a scan `is_waiting`. Raises what `work` raises.
+        """
+        answer: Answer[T] = Answer()
+        self._put(self._alone, (work, answer))
+        return answer.wait()
+
+    def is_waiting(self) -> bool:
+        """Whether somebody scans right now, and waits."""
+        return bool(self._redeems)
+
+    def quiet_for_s(self) -> float:
+        """Seconds since somebody scanned last; infinite where nobody did since the start."""
+        return time.monotonic() - self._last_redeem_s
+
     def slice_rows(self) -> int:
         """How many rows the next slice of a large job should write."""
         return QUIET_SLICE_ROWS if self._is_quiet() else SLICE_ROWS
@@ -196,7 +185,7 @@ class Writer:
         return self.failure
 
     def _is_quiet(self) -> bool:
-        return time.monotonic() - self._last_redeem_s > QUIET_AFTER_S
+        return self.quiet_for_s() > QUIET_AFTER_S
 
     # --- called from within a job -------------------------------------------------------------------------------------
 
@@ -216,7 +205,7 @@ class Writer:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._redeems or self._jobs or self._slices or self._is_closing):
+                while not (self._redeems or self._jobs or self._slices or self._alone or self._is_closing):
                     due_in_s = self._tail.due_in_s()
                     if due_in_s is not None and due_in_s <= 0:
                         break
@@ -226,11 +215,14 @@ class Writer:
                 jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
                 if self._slices:
                     jobs.append(self._slices.popleft())
-                is_last = self._is_closing and not (self._redeems or self._jobs or self._slices)
+                alone = self._alone.popleft() if self._alone else None
+                is_last = self._is_closing and not (self._redeems or self._jobs or self._slices or self._alone)
             self._last_batch = len(redeems)
             self._batch(self._in_time(redeems) + jobs)
             if self._checkpoints.is_due and self._connection is not None:
                 self._checkpoints.finish(self._connection)
+            if alone is not None:
+                self._do_alone(*alone)
             if is_last:
                 break
         self._checkpoints.close()
@@ -318,6 +310,12 @@ class Writer:
             return [self._one(connection, part) for part in parts]
         connection.execute("RELEASE several")
         return [(None, each) if isinstance(each, Exception) else (each, None) for each in outcomes]
+
+    def _do_alone(self, work: Job[Any], answer: Answer[Any]) -> None:
+        try:
+            answer.give(work(self._open()))
+        except Exception as error:  # whoever asked for it is told
+            answer.fail(error)
 
     # --- what is written along ----------------------------------------------------------------------------------------
 
