@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from edgebox.store.longwork import LongWork
 from edgebox.store.notes import Notes
 from edgebox.store.numbers import Numbers
 from edgebox.store.orders import Orders
+from edgebox.store.purger import Purger
 from edgebox.store.rates import Rates
 from edgebox.store.readers import Readers
 from edgebox.store.redeem import Redeemer
@@ -38,6 +40,7 @@ from edgebox.store.refusals import Refusals
 from edgebox.store.reserve import SIZE_BYTES, Reserve
 from edgebox.store.restorations import Restorations
 from edgebox.store.restoring import make_sound
+from edgebox.store.rewriting import Rewriting
 from edgebox.store.runs import Runs
 from edgebox.store.snapshots import Snapshots
 from edgebox.store.staff import Staff
@@ -104,6 +107,9 @@ class Store:
         self.notes = Notes(self._readers, self._writer)
         self.runs = Runs(self._readers, self._writer)
         self.rates = Rates(self._readers)
+        self.purger = Purger(
+            self._readers, self._writer, self.lists, self.devices, self.attempts, Rewriting(path, self._writer)
+        )
         self._writer.on_reopen = self._reload
         self._writer.on_failure = self.soundness.suspect
         self._writer.start()
@@ -141,6 +147,10 @@ class Store:
         Raises Refused, or StoreError when it cannot be made or is not whole.
         """
         self._copying.copy_to(path)
+
+    def no_copies(self, wait_s: float) -> AbstractContextManager[None]:
+        """Nobody makes a copy until the block ends. Raises Refused where one is being made for longer than `wait_s`."""
+        return self._copying.none(wait_s)
 
     def stop_long_work(self) -> None:
         """Whoever copies or checks the database gives up. To be called until they have ended."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -99,6 +100,18 @@ class Attempts:
         with self._lock:
             return dict(self._seen)
 
+    def has_of(self, list_id: int) -> bool:
+        """Whether attempts of a list wait to be written."""
+        with self._lock:
+            return any(attempt.list_id == list_id for attempt in (*self._waiting, *self._flushing[0]))
+
+    def forget_devices(self, device_ids: Iterable[int]) -> None:
+        """Nothing is known of these devices any more."""
+        with self._lock:
+            for device_id in device_ids:
+                self._seen.pop(device_id, None)
+                self._unwritten.discard(device_id)
+
     # --- the writer's side (store.writer.Tail) ------------------------------------------------------------------------
 
     def due_in_s(self) -> float | None:
@@ -133,7 +146,7 @@ class Attempts:
             self._flushing = ([], [])
             if not is_written:
                 self._waiting = (attempts + self._waiting)[-MAX_WAITING:]
-                self._unwritten.update(sighting.device_id for sighting in sightings)
+                self._unwritten.update({sighting.device_id for sighting in sightings} & self._seen.keys())
             elif sightings:
                 self._sightings_due_s = time.monotonic() + SIGHTINGS_EVERY_S
             self._oldest_s = time.monotonic() if self._waiting else None

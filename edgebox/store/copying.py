@@ -12,7 +12,8 @@ import shutil
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edgebox.store.db import Connection, Refused, StoreError, connect, is_damage, peek
@@ -65,6 +66,16 @@ class Copying:
             raise StoreError(f"the copy could not be made ({error}); the box itself is unharmed") from error
         except OSError as error:
             raise StoreError(f"the copy could not be made ({error.strerror}); the box itself is unharmed") from error
+        finally:
+            self._one_at_a_time.release()
+
+    @contextmanager
+    def none(self, wait_s: float) -> Iterator[None]:
+        """Nobody makes a copy until the block ends. Raises Refused where one is being made for longer than `wait_s`."""
+        if not self._one_at_a_time.acquire(timeout=wait_s):
+            raise Refused("a copy of the database is being made; nothing was done: try again when that is ready")
+        try:
+            yield
         finally:
             self._one_at_a_time.release()
 

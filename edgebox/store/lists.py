@@ -75,6 +75,12 @@ class Lists:
     def all(self) -> tuple[CheckInList, ...]:
         return tuple(self._by_id.values())
 
+    def removed(self) -> list[CheckInList]:
+        """Those that are no longer on the box, and whose journal is; from the disk."""
+        with self._readers.reading() as connection:
+            rows = connection.execute(f"{_SELECT} WHERE list.removed_at IS NOT NULL ORDER BY list.id").fetchall()
+        return [_list(row) for row in rows]
+
     def of_source(self, source_id: int) -> list[CheckInList]:
         """Those that share a source: lists of one event."""
         return [list_ for list_ in self.all() if list_.source.id == source_id]
@@ -115,24 +121,14 @@ class Lists:
 
         def job(connection: Connection) -> None:
             require_list(connection, list_id)
-            waiting = connection.execute(
-                "SELECT count(*) FROM checkin WHERE list_id = ? AND state IN ('pending', 'parked')", (list_id,)
-            ).fetchone()[0]
-            if waiting:
+            if waiting := unsettled(connection, list_id):
                 raise Refused(
                     f"list {list_id} has {waiting} check-ins that upstream does not have yet; nothing was removed: "
                     "sync first, or retry or dismiss the parked ones (edgebox attention)"
                 )
-            (source_id,) = connection.execute("SELECT source_id FROM list WHERE id = ?", (list_id,)).fetchone()
-            connection.execute("UPDATE list SET removed_at = ? WHERE id = ?", (to_text(at), list_id))
-            if not connection.execute(f"SELECT 1 WHERE ? IN ({_USED})", (source_id,)).fetchone():
-                # Nor is it the event's any more: whoever registers that again begins anew, with all of its orders.
-                connection.execute(
-                    "UPDATE source SET credential = '', state = NULL, connection_id = NULL, event = NULL WHERE id = ?",
-                    (source_id,),
-                )
-                for table in ("held", "told_checkin", "barred_secret"):
-                    connection.execute(f"DELETE FROM {table} WHERE source_id = ?", (source_id,))
+            unused_id = forget(connection, list_id, at)
+            for table in ("held", "told_checkin", "barred_secret"):
+                connection.execute(f"DELETE FROM {table} WHERE source_id = ?", (unused_id,))
             self._reload_after_commit(connection)
 
         self._writer.write(job)
@@ -144,7 +140,7 @@ class Lists:
             ).fetchall()
         for start in range(0, len(orphans), SLICE_ROWS):
             piece = [tuple(row) for row in orphans[start : start + SLICE_ROWS]]
-            self._writer.write_slice(partial(_delete_tickets, ticket_ids=piece))
+            self._writer.write_slice(partial(delete_tickets, ticket_ids=piece))
 
     def learn(
         self,
@@ -265,9 +261,32 @@ def require_list(connection: Connection, list_id: int) -> None:
         raise Refused(f"there is no list {list_id} on this box (any more)")
 
 
-def _delete_tickets(connection: Connection, ticket_ids: list[tuple[int]]) -> None:
+def unsettled(connection: Connection, list_id: int) -> int:
+    """How many check-ins of a list upstream does not have yet, the parked ones too."""
+    count: int = connection.execute(
+        "SELECT count(*) FROM checkin WHERE list_id = ? AND state IN ('pending', 'parked')", (list_id,)
+    ).fetchone()[0]
+    return count
+
+
+def forget(connection: Connection, list_id: int, at: datetime) -> int | None:
+    """Within a job: the list is on the box no longer. The id of its source, if no other list uses it."""
+    (source_id,) = connection.execute("SELECT source_id FROM list WHERE id = ?", (list_id,)).fetchone()
+    connection.execute("UPDATE list SET removed_at = ? WHERE id = ?", (to_text(at), list_id))
+    if connection.execute(f"SELECT 1 WHERE ? IN ({_USED})", (source_id,)).fetchone():
+        return None
+    # Nor is it the event's any more: whoever registers that again begins anew, with all of its orders.
+    connection.execute(
+        "UPDATE source SET credential = '', state = NULL, connection_id = NULL, event = NULL WHERE id = ?", (source_id,)
+    )
+    return int(source_id)
+
+
+def delete_tickets(connection: Connection, ticket_ids: list[tuple[int]]) -> None:
+    """Within a job: tickets without check-ins, their names in the index, and what staff noted of them."""
     marks = ", ".join("?" * len(ticket_ids))
     ids = [ticket_id for (ticket_id,) in ticket_ids]
+    connection.execute(f"DELETE FROM note WHERE ticket_id IN ({marks})", ids)
     gone = connection.execute(f"SELECT id, folded_name FROM ticket WHERE id IN ({marks})", ids).fetchall()
     names.remove(connection, [tuple(row) for row in gone])
     connection.executemany("DELETE FROM ticket WHERE id = ?", ticket_ids)

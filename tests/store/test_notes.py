@@ -22,3 +22,15 @@ def test_a_ticket_has_its_notes_oldest_first(venue: Venue, tmp_path: Path) -> No
     assert again.store.notes.of(first) == notes
     assert again.store.notes.of(second) == []
     again.close()
+
+
+def test_a_list_is_removed_with_the_notes_on_its_tickets(venue: Venue) -> None:
+    """Of one who never came: the ticket goes, and what was noted of it."""
+    venue.pull(told("t1"), told("t2"))
+    venue.settle()
+    found = venue.store.tickets.find(venue.list_, "t1")
+    assert found is not None
+    venue.store.notes.add(found.ticket.id, Note(EIGHT, "Ada", "sits in the first row"))
+    venue.store.lists.remove(venue.list_id, EIGHT)
+    assert venue.store.notes.of(found.ticket.id) == []
+    assert venue.store.reading().execute("SELECT count(*) FROM ticket").fetchone()[0] == 0

@@ -1,0 +1,137 @@
+"""Copies of the database, wherever they lie: taking purged lists out of them, too."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from edgebox.instants import to_text
+from edgebox.store import purge
+from edgebox.store.db import Connection, StoreError, connect, transaction
+from edgebox.store.lists import forget
+from edgebox.store.migrations import pending
+
+MAGIC = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True, slots=True)
+class ListKey:
+    """What tells a list from any other one, also in another box's database: numbers alone do not."""
+
+    list_id: int
+    organizer: str
+    event: str
+    added_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What became of copies: those that were purged, and those that may hold what was purged, with the reason."""
+
+    done: tuple[Path, ...] = ()
+    left: tuple[tuple[Path, str], ...] = ()
+
+    def __add__(self, other: Cleaned) -> Cleaned:
+        return Cleaned(self.done + other.done, self.left + other.left)
+
+
+def key_of(connection: Connection, list_id: int) -> ListKey:
+    """Of a list that is or was on the box."""
+    row = connection.execute("SELECT organizer, event, added_at FROM list WHERE id = ?", (list_id,)).fetchone()
+    return ListKey(list_id, row["organizer"], row["event"], row["added_at"])
+
+
+def clean_folder(folder: Path, lists: Sequence[ListKey], at: datetime, *, own: Collection[Path] = ()) -> Cleaned:
+    """Take lists out of every copy in a folder and the folders in it, but for the files of the box's `own`.
+
+    What cannot be looked into is named.
+    """
+    cleaned = Cleaned()
+    if not folder.is_dir():
+        return Cleaned(left=((folder, "it is not there now"),))
+    for path in _files(folder, own):
+        try:
+            cleaned += Cleaned(done=(path,)) if clean(path, lists, at) else Cleaned()
+        except (OSError, sqlite3.Error, StoreError) as error:
+            why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            cleaned += Cleaned(left=((path, why),))
+    return cleaned
+
+
+def clean(path: Path, lists: Sequence[ListKey], at: datetime) -> bool:
+    """Take lists out of one copy; False where none of them is in it. It is checked afterwards.
+
+    Raises StoreError for a file that cannot be understood, OSError and sqlite3.Error.
+    """
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise StoreError("it is no copy of a database: delete it if it holds names or codes")
+    with closing(connect(path, read_only=True)) as connection:
+        if pending(connection):
+            raise StoreError("it was made by an older edgebox, or by something else: delete it if it is a backup")
+        found = [key for key in lists if _holds(connection, key)]
+    if not found:
+        return False
+    with closing(connect(path)) as connection:
+        try:
+            for key in found:
+                _purge(connection, key.list_id, at)
+            for merge in purge.merges():
+                if not merge(connection):
+                    break
+            connection.execute("VACUUM")
+        finally:
+            # It stands alone again: no file beside it.
+            connection.execute("PRAGMA journal_mode = DELETE")
+        if connection.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+            raise StoreError("it is not whole: delete it, and make a new one")
+    _sync(path)
+    return True
+
+
+def _holds(connection: Connection, key: ListKey) -> bool:
+    """Whether the list is in it and not purged yet."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM list WHERE id = ? AND organizer = ? AND event = ? AND added_at = ?"
+            " AND id NOT IN (SELECT list_id FROM purge WHERE is_rewritten)",
+            (key.list_id, key.organizer, key.event, key.added_at),
+        ).fetchone()
+    )
+
+
+def _purge(connection: Connection, list_id: int, at: datetime) -> None:
+    """All at once: nobody waits for a copy."""
+    with transaction(connection):
+        (source_id,) = connection.execute("SELECT source_id FROM list WHERE id = ?", (list_id,)).fetchone()
+        forget(connection, list_id, at)
+        connection.execute(
+            "INSERT OR IGNORE INTO purge (list_id, begun_at, is_rewritten) VALUES (?, ?, 1)", (list_id, to_text(at))
+        )
+        for part in purge.PARTS:
+            part.take(connection, part.ids(connection, list_id, source_id))
+        purge.finish(connection, list_id, source_id, to_text(at))
+        connection.execute("UPDATE purge SET is_rewritten = 1 WHERE list_id = ?", (list_id,))
+
+
+def _files(folder: Path, own: Collection[Path]) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(place, name)
+            # What SQLite had beside a copy goes with it; sockets and the like hold nothing.
+            if path not in own and path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
