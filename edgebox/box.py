@@ -23,6 +23,7 @@ from edgebox.lan import base_url, is_here
 from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
 from edgebox.ops.caretaker import Caretaker
 from edgebox.ops.health import Health, look
+from edgebox.purging import Hindrance, Purging
 from edgebox.registering import ActionError as ActionError  # what the actions here raise
 from edgebox.registering import Offer, Registrar
 from edgebox.scanners import Scanners
@@ -71,6 +72,10 @@ class ListStatus:
     """How many tickets upstream says that there are; None where it did not yet."""
     drain_s: float | None
     """How long pushing what waits will take; None where nothing waits or nobody knows."""
+    purge_due_at: datetime | None = None
+    """When what is personal of it is to be removed; None: never by itself, or nobody knows."""
+    purge_hindrance: Hindrance | None = None
+    """Why that was not done although it is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ class Box:
         )
         self.meter = ActivityMeter()
         self.scanners = Scanners(self.store, self.clock, self.meter)
+        self.purging = Purging(self.store, self.sync, self.clock, self.meter, config.data_dir, config.purge_after_days)
         self._started_s = time.monotonic()
         self._counts: dict[int, tuple[tuple[int, datetime | None], Counts]] = {}
         self.listens_on: tuple[str, int] | None = None
@@ -383,6 +389,8 @@ class Box:
             items=tuple(_item_counts(list_, counts)),
             upstream_total=self.sync.upstream_total(list_.id),
             drain_s=self.sync.drain_s(list_.id, backlog.pending),
+            purge_due_at=self.purging.due_at(list_),
+            purge_hindrance=self.purging.hindrance(list_),
         )
 
 

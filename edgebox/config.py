@@ -230,6 +230,12 @@ class Config:
         900.0, Number(10, 86400), "seconds between two copies of the database, made beside it while something changes"
     )
     copies_kept: int = _setting(3, WholeNumber(1, 100), "copies of the database that are kept, the newest ones")
+    purge_after_days: float = _setting(
+        30.0,
+        Number(0, 36500),
+        "days after an event's end until names, codes and check-ins of its lists are removed, once all check-ins are "
+        "at the ticket server; 0: never by itself",
+    )
     log_level: str = _setting(
         "info", Choice(("debug", "info", "warning", "error")), "how much the log tells: from here on up"
     )

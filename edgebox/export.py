@@ -13,6 +13,7 @@ from edgebox.model import Catalog
 from edgebox.store.journal import ExportedCheckIn
 from edgebox.store.lists import catalog_from_json
 from edgebox.store.log import LogEntry
+from edgebox.store.purger import Remains
 from edgebox.store.runs import SyncRun
 from edgebox.store.staff import Deed
 
@@ -33,6 +34,8 @@ LOG_COLUMNS = (
 )  # fmt: skip
 
 SYNC_COLUMNS = ("at", "last_at", "count", "list", "what", "ok", "duration_s", "outcome")
+
+COUNT_COLUMNS = ("list", "list_name", "minute", "item", "variation", "direction", "verdict", "count")
 
 DEED_COLUMNS = ("at", "who", "role", "what", "about")
 
@@ -103,6 +106,22 @@ def sync_row(run: SyncRun) -> dict[str, Any]:
         "ok": run.is_ok,
         "duration_s": round(run.duration_s, 3),
         "outcome": run.text,
+    }
+
+
+def count_row(row: Remains) -> dict[str, Any]:
+    """What remains of a purged list, with COUNT_COLUMNS."""
+    item = _catalog(row.catalog).item(row.item_id) if row.catalog else None
+    variation = item.variation(row.variation_id) if item else None
+    return {
+        "list": row.list_id,
+        "list_name": row.list_name,
+        "minute": row.minute.isoformat(),
+        "item": item.name if item else f"#{row.item_id}" if row.item_id else None,
+        "variation": variation.name if variation else f"#{row.variation_id}" if row.variation_id else None,
+        "direction": row.direction,
+        "verdict": row.verdict,
+        "count": row.count,
     }
 
 

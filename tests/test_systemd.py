@@ -1,4 +1,5 @@
-"""The unit that starts the box with the power, as systemd reads it. tests/ops/test_booted.py runs it."""
+"""The units, as systemd reads them: the one that starts the box with the power (tests/ops/test_booted.py runs it), and
+those that work at night."""
 
 from __future__ import annotations
 
@@ -11,15 +12,17 @@ import pytest
 from tests.support.box import REPOSITORY
 from tests.support.machine import require
 
-UNIT = REPOSITORY / "systemd" / "edgebox.service"
+UNITS = REPOSITORY / "systemd"
+UNIT = UNITS / "edgebox.service"
+PURGE = UNITS / "edgebox-purge.service"
 PROGRAM = "/opt/edgebox/current/bin/edgebox"
 MAX_EXPOSURE = 1.5
 
 
-def settings() -> dict[str, list[str]]:
+def settings(unit: Path = UNIT) -> dict[str, list[str]]:
     """The unit's values by key; what is said twice has two."""
     found: dict[str, list[str]] = {}
-    for line in UNIT.read_text().splitlines():
+    for line in unit.read_text().splitlines():
         key, is_setting, value = line.partition("=")
         if is_setting and not line.startswith("#"):
             found.setdefault(key, []).append(value)
@@ -31,24 +34,26 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_it_is_clean_for_systemd(tmp_path: Path) -> None:
+def test_all_are_clean_for_systemd(tmp_path: Path) -> None:
     # The program need not be installed where the tests run, and systemd complains when it is not there.
     program = tmp_path / "edgebox"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    text = UNIT.read_text()
-    assert text.count(PROGRAM) == 1
-    copy = tmp_path / UNIT.name
-    copy.write_text(text.replace(PROGRAM, str(program)))
+    copies = []
+    for unit in sorted(UNITS.glob("*.[st]*")):
+        copy = tmp_path / unit.name
+        copy.write_text(unit.read_text().replace(PROGRAM, str(program)))
+        copies.append(str(copy))
 
     # recursive-errors: what other units of this machine say about themselves is not about ours.
-    verify = analyze("verify", "--recursive-errors=no", str(copy))
+    verify = analyze("verify", "--recursive-errors=no", *copies)
 
     assert (verify.returncode, verify.stdout + verify.stderr) == (0, "")
 
 
-def test_systemd_rates_it_as_hardened() -> None:
-    rated = analyze("security", "--offline=true", f"--threshold={MAX_EXPOSURE * 10:.0f}", "--no-pager", str(UNIT))
+@pytest.mark.parametrize("unit", [UNIT, PURGE], ids=lambda unit: unit.name)
+def test_systemd_rates_it_as_hardened(unit: Path) -> None:
+    rated = analyze("security", "--offline=true", f"--threshold={MAX_EXPOSURE * 10:.0f}", "--no-pager", str(unit))
     assert rated.returncode == 0, rated.stdout + rated.stderr
     assert "Overall exposure level" in rated.stdout
 
@@ -109,3 +114,15 @@ def test_avahi_is_told_a_service_that_it_understands() -> None:
     assert text.count("@PORT@") == 2
     assert [name.text for name in group.iter("type")] == ["_edgebox._tcp", "_http._tcp"]
     assert {port.text for port in group.iter("port")} == {"8000"}
+
+
+def test_names_are_removed_at_night_by_the_box_s_own_user() -> None:
+    unit, timer = settings(PURGE), settings(UNITS / "edgebox-purge.timer")
+
+    assert unit["ExecStart"] == [f"{PROGRAM} purge --due"]
+    assert unit["Type"] == ["oneshot"]
+    for key in ("User", "UMask", "StateDirectory", "StateDirectoryMode", "NoNewPrivileges", "ProtectSystem"):
+        assert unit[key] == settings()[key], key
+    assert set(unit["Environment"]) <= set(settings()["Environment"])
+    assert timer["OnCalendar"] == ["*-*-* 05:00:00"]
+    assert timer["OnBootSec"], "a box that is off at night"

@@ -26,6 +26,7 @@ from edgebox.cli.devices import devices
 from edgebox.cli.export import export
 from edgebox.cli.lists import lists
 from edgebox.cli.log import log
+from edgebox.cli.purge import purge
 from edgebox.cli.serve import serve
 from edgebox.cli.staff import staff
 from edgebox.cli.status import status
@@ -69,6 +70,7 @@ for command in (
     address,
     log,
     export,
+    purge,
     staff,
 ):
     edgebox.add_command(command)

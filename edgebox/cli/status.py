@@ -47,6 +47,12 @@ def _show_database(row: dict[str, Any]) -> None:
         click.echo(f"Copies of the database: {row['copies']}, the last one made {show.age(row['last_copy'])}")
 
 
+HINDRANCES = {
+    "unsettled": "check-ins are not at the ticket server (edgebox attention)",
+    "only here": "only this box has the check-ins (edgebox export, then edgebox purge)",
+}
+
+
 def _show_list(row: dict[str, Any], is_running: bool) -> None:
     path = "/".join(str(part) for part in (row["organizer"], row["event"], row["subevent"]) if part is not None)
     click.echo(f"List {row['id']}  {show.printable(row['name'])}  ({show.printable(path)})")
@@ -65,3 +71,6 @@ def _show_list(row: dict[str, Any], is_running: bool) -> None:
         held = row["held_tickets"] + row["held_checkins"]
         waits = f"; a pull that would take away {held} waits" if held else ""
         click.echo(f"  attention  {show.count(row['conflicts'], 'conflict')}{waits} (edgebox attention)")
+    if row["purge_hindrance"]:
+        due = f"should have been removed on {show.moment(row['purge_due'])[:10]}"
+        click.echo(f"  names      {due}: {HINDRANCES[row['purge_hindrance']]}")

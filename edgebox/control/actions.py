@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from edgebox.box import ActionError, Box, ListStatus
-from edgebox.control import Report, ignore
-from edgebox.control.arguments import check
+from edgebox.control import Report, ignore, purges
+from edgebox.control.arguments import REPORTING, check
 from edgebox.devices.configuring import configuration_of
 from edgebox.model import App, CheckIn, CheckInList, Device, Phone
 from edgebox.ops.caretaker import Care
@@ -30,7 +31,7 @@ def run(box: Box, action: str, arguments: dict[str, Any], report: Report = ignor
     if known is None:
         raise ActionError(f"this box does not know the action {action}: are command and box of one version?")
     check(action, known, arguments)
-    if action == "sync":
+    if action in REPORTING:
         arguments = {**arguments, "report": report}
     return known(box, **arguments)
 
@@ -221,6 +222,18 @@ def _sync(box: Box, list_id: int | None, report: Report) -> dict[str, Any]:
     }
 
 
+def _purge(box: Box, list_id: int | None, abandon: bool, folders: list[str], report: Report) -> dict[str, Any]:
+    """One list, or (`list_id` None) all that are due."""
+    paths, progress = [Path(folder) for folder in folders], purges.progress(report)
+    if list_id is None:
+        purged = box.purging.purge_due(folders=paths, report=progress)
+    else:
+        purged = box.purging.purge(list_id, abandons=abandon, folders=paths, report=progress)
+    for list_, _gone in purged.lists:
+        box.did("-", "command line", "purged a list", list_.path)
+    return purges.told(purged)
+
+
 _ACTIONS: dict[str, Callable[..., Any]] = {
     "status": _status,
     "address": lambda box: {"address": box.base_url(), "lost": box.lost_addresses()},
@@ -244,6 +257,8 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "attention.accept": lambda box, list_id: asdict(box.accept_held(list_id)),
     "attention.reject": lambda box, list_id: asdict(box.reject_held(list_id)),
     "sync": _sync,
+    "purge.look": lambda box, list_id: {"lists": [purges.outlook(each) for each in box.purging.outlooks(list_id)]},
+    "purge": _purge,
     "staff.code": lambda box: {"code": box.store.staff.code(Role.LEAD)},
     "staff.reset": lambda box, role: {"code": box.reset_password(Role(role)), "address": box.base_url()},
     "staff.set_password": lambda box, role, password: box.set_password(Role(role), password),
@@ -273,6 +288,8 @@ def _status_entry(entry: ListStatus) -> dict[str, Any]:
         "held_checkins": entry.held.checkins,
         "last_pull": _text(list_.source.last_pull),
         "last_push": _text(list_.last_push),
+        "purge_due": _text(entry.purge_due_at),
+        "purge_hindrance": entry.purge_hindrance,
     }
 
 

@@ -12,10 +12,14 @@ from edgebox.control import ignore
 from edgebox.store.staff import Role
 
 
+REPORTING = frozenset({"sync", "purge"})
+"""Actions that say how far they are."""
+
+
 def check(action: str, known: Callable[..., Any], arguments: dict[str, Any]) -> None:
     """Raises ActionError for arguments that are not the action's, or of another kind."""
     try:
-        inspect.signature(known).bind(None, **arguments, **({"report": ignore} if action == "sync" else {}))
+        inspect.signature(known).bind(None, **arguments, **({"report": ignore} if action in REPORTING else {}))
     except TypeError:
         raise ActionError(f"{action} takes other arguments: are command and box of one version?") from None
     parameters = inspect.signature(known).parameters
@@ -78,5 +82,7 @@ _KINDS: dict[str, Callable[[object], bool]] = {
     "reason": _or_none(_is_text),
     "role": _is_role,
     "password": _is_text,
+    "abandon": _is_flag,
+    "folders": lambda value: isinstance(value, list) and all(map(_is_text, value)),
 }
 """What each argument is; it is the same for every action."""

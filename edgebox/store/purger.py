@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from edgebox.instants import from_text, to_text
 from edgebox.store import purge
 from edgebox.store.attempts import Attempts
+from edgebox.store.elsewhere import ListKey, key_of
 from edgebox.store.db import Connection, Refused, reading
 from edgebox.store.devices import Devices
 from edgebox.store.lists import Lists, forget, unsettled
@@ -17,6 +18,8 @@ from edgebox.store.purge import PARTS, Part
 from edgebox.store.readers import Readers
 from edgebox.store.rewriting import Rewriting
 from edgebox.store.writer import Writer
+
+EVER_AGO = datetime.min.replace(tzinfo=UTC)
 
 Report = Callable[[int], None]
 """Takes how many rows have gone so far."""
@@ -34,8 +37,6 @@ class Personal:
     tickets: int
     """Those that would go: none while another list of the event needs them."""
     notes: int
-    added_at: datetime
-    last_checkin_at: datetime | None
     is_begun: bool
     ended_at: datetime | None
     is_rewritten: bool
@@ -75,7 +76,7 @@ class Purger:
         """What there is of a list, also of one that was removed. Raises Refused for an unknown one."""
         with self._readers.reading() as connection:
             row = connection.execute(
-                "SELECT source_id, added_at, begun_at, ended_at, is_rewritten FROM list"
+                "SELECT source_id, begun_at, ended_at, is_rewritten FROM list"
                 " LEFT JOIN purge ON purge.list_id = list.id WHERE list.id = ?",
                 (list_id,),
             ).fetchone()
@@ -97,23 +98,34 @@ class Purger:
                 attempts=count("attempt WHERE list_id = :list"),
                 tickets=count(going),
                 notes=count(f"note WHERE ticket_id IN (SELECT id FROM {going})"),
-                added_at=from_text(row["added_at"]),
-                last_checkin_at=_last_checkin_at(connection, list_id),
                 is_begun=row["begun_at"] is not None,
                 ended_at=from_text(row["ended_at"]) if row["ended_at"] else None,
                 is_rewritten=bool(row["is_rewritten"]),
             )
 
-    def last_checkin_at(self, list_id: int) -> datetime | None:
-        """When a check-in of the list was last recorded; quick, however many there are."""
+    def last_used_at(self, list_id: int) -> datetime:
+        """When a check-in of the list was last recorded, of those that are settled; without any, when it was added.
+        Quick, however many there are."""
         with self._readers.reading() as connection:
-            return _last_checkin_at(connection, list_id)
+            row = connection.execute("SELECT added_at FROM list WHERE id = ?", (list_id,)).fetchone()
+            return max(from_text(row["added_at"]), _last_checkin_at(connection, list_id) or EVER_AGO)
+
+    def unsettled(self, list_id: int) -> int:
+        """How many check-ins of a list upstream does not have yet, the parked ones too."""
+        with self._readers.reading() as connection:
+            return unsettled(connection, list_id)
 
     def unfinished(self) -> list[int]:
         """Lists of which a purge was begun and not ended."""
         with self._readers.reading() as connection:
             rows = connection.execute("SELECT list_id FROM purge WHERE ended_at IS NULL ORDER BY list_id")
             return [row["list_id"] for row in rows]
+
+    def ended(self) -> list[ListKey]:
+        """Lists that were purged."""
+        with self._readers.reading() as connection:
+            rows = connection.execute("SELECT list_id FROM purge WHERE ended_at IS NOT NULL ORDER BY list_id")
+            return [key_of(connection, row["list_id"]) for row in rows.fetchall()]
 
     def needs_rewriting(self) -> bool:
         """Whether traces of a purged list may be left in the database's files."""
@@ -190,6 +202,8 @@ class Remains:
     """One count: attempts of a minute, with one item, direction and verdict. Item and variation 0: none, or unknown."""
 
     list_id: int
+    list_name: str
+    catalog: str | None
     minute: datetime
     item_id: int
     variation_id: int
@@ -202,11 +216,15 @@ def remains(connection: Connection, list_id: int | None = None) -> Iterator[Rema
     """What remains of purged lists, in order of list and time; streams."""
     with reading(connection):
         rows = connection.execute(
-            "SELECT * FROM remains WHERE ? IS NULL OR list_id = ? ORDER BY list_id, minute", (list_id, list_id)
+            "SELECT remains.*, list.name AS list_name, catalog FROM remains JOIN list ON list.id = list_id"
+            " JOIN source ON source.id = source_id WHERE ? IS NULL OR list_id = ? ORDER BY list_id, minute",
+            (list_id, list_id),
         )
         for row in rows:
             yield Remains(
                 list_id=row["list_id"],
+                list_name=row["list_name"],
+                catalog=row["catalog"],
                 minute=from_text(f"{row['minute']}:00.000000+00:00"),
                 item_id=row["item_id"],
                 variation_id=row["variation_id"],
@@ -217,7 +235,7 @@ def remains(connection: Connection, list_id: int | None = None) -> Iterator[Rema
 
 
 def _last_checkin_at(connection: Connection, list_id: int) -> datetime | None:
-    # Of those that are settled: of others the purge asks anyway.
+    # By an index: this is asked again and again. While others than settled ones are there, nothing is purged anyway.
     row = connection.execute(
         "SELECT received_at FROM checkin INDEXED BY checkin_settled WHERE list_id = ?"
         " ORDER BY settled_number DESC LIMIT 1",

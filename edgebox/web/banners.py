@@ -12,6 +12,7 @@ from edgebox.activity import Activity
 from edgebox.box import ListStatus
 from edgebox.ops.caretaker import Care
 from edgebox.ops.health import Health
+from edgebox.purging import Hindrance
 from edgebox.store.rates import MinuteCount
 from edgebox.sync import UpstreamState
 from edgebox.web.words import checkins, clock_time, duration, held_back, may_be_missing, size
@@ -183,6 +184,16 @@ def _of_the_lists(situation: Situation) -> Iterator[Banner]:
                     what=held_back(status.held),
                 ),
             )
+        if status.purge_hindrance is not None:
+            yield _of_names_that_are_overdue(status, status.purge_hindrance)
+
+
+def _of_names_that_are_overdue(status: ListStatus, hindrance: Hindrance) -> Banner:
+    text = _("The names of %(list)s should be gone by now", list=status.list.name)
+    if hindrance is Hindrance.ONLY_HERE:
+        return Banner(WARNING, text, _("Only this box has its check-ins: export them, then run edgebox purge."))
+    detail = _("But check-ins are not at the ticket server yet: sync, or decide on the page Needs attention.")
+    return Banner(WARNING, text, detail)
 
 
 def _of_a_state(state: UpstreamState, group: list[ListStatus], now: datetime) -> Banner | None:

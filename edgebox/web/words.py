@@ -124,6 +124,7 @@ DEEDS = {
     "paused a list": _l("paused a list"),
     "resumed a list": _l("resumed a list"),
     "removed a list": _l("removed a list"),
+    "purged a list": _l("purged a list"),
     "downloaded a backup": _l("downloaded a backup"),
     "dismissed the restoration": _l("has seen that the database was restored"),
 }

@@ -78,6 +78,7 @@ class StubEvent:
         self.version = 3
         self.list_name = "Default"
         self.timezone = "UTC"
+        self.date_from, self.date_to = "2016-12-27T17:00:00Z", "2016-12-30T18:00:00Z"
         self.include_pending = False
         self.list_items: set[int] | None = None
         self.key_items: set[int] | None = None
@@ -226,8 +227,8 @@ class StubEvent:
         event = {
             "name": "Demo Conference",
             "slug": self.event,
-            "date_from": "2016-12-27T17:00:00Z",
-            "date_to": "2016-12-30T18:00:00Z",
+            "date_from": self.date_from,
+            "date_to": self.date_to,
             "timezone": self.timezone,
             "url": f"https://tickets.example/{self.organizer}/{self.event}/",
             "organizer": {"name": "Demo Organizer", "slug": self.organizer},

@@ -17,6 +17,7 @@ from edgebox.box import ListStatus
 from edgebox.model import CheckInList, Source, SourceKind
 from edgebox.ops.caretaker import Care
 from edgebox.ops.health import Health
+from edgebox.purging import Hindrance
 from edgebox.store.copies import Copy
 from edgebox.store.held import HeldBack
 from edgebox.store.restorations import Restoration
@@ -219,3 +220,17 @@ def test_phones_that_look_for_the_box_where_it_is_not_are_named() -> None:
     assert "QR codes of Gate A, Gate B, Gate C and 1 more carry it" in silent.detail
     assert (useless.level, useless.text) == (WARNING, "New QR codes would not work")
     assert "http://10.9.8.7, which this box does not have" in useless.detail
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "detail"), [(Hindrance.UNSETTLED, "not at the ticket server"), (Hindrance.ONLY_HERE, "export them")]
+)
+def test_names_that_should_be_gone_are_told_with_what_keeps_them(hindrance: Hindrance, detail: str) -> None:
+    (banner,) = said(replace(status(), purge_due_at=SINCE, purge_hindrance=hindrance))
+    assert (banner.level, banner.text) == (WARNING, "The names of Main should be gone by now")
+    assert detail in banner.detail
+
+
+def test_names_that_are_to_go_are_no_news() -> None:
+    (banner,) = said(replace(status(), purge_due_at=SINCE))
+    assert banner.level == OK
