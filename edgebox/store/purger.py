@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +12,18 @@ from edgebox.instants import from_text, to_text
 from edgebox.store import purge
 from edgebox.store.attempts import Attempts
 from edgebox.store.elsewhere import ListKey, key_of
-from edgebox.store.db import Connection, Refused, reading
+from edgebox.store.db import WRITER_CACHE_KB, Connection, Refused, reading, transaction
 from edgebox.store.devices import Devices
 from edgebox.store.lists import Lists, forget, unsettled
 from edgebox.store.purge import PARTS, Part
 from edgebox.store.readers import Readers
-from edgebox.store.rewriting import Rewriting
-from edgebox.store.writer import Writer
+from edgebox.store.rewriting import Rewriting, giving_way
+from edgebox.store.writer import QUIET_SLICE_ROWS, Writer
 
+AT_ONCE_S = 5.0
+"""While nobody scans: so long others may have to wait who want to write."""
+AT_ONCE_CACHE_KB = 64_000
+"""Room for the indexes of a large event: what does not fit is written more than once."""
 EVER_AGO = datetime.min.replace(tzinfo=UTC)
 
 Report = Callable[[int], None]
@@ -186,11 +191,31 @@ class Purger:
         """Does the work, slice by slice; how many rows each took."""
         with self._readers.reading() as connection:
             ids = part.ids(connection, list_id, source_id)
-        done = 0
-        while some := ids[done : done + self._writer.slice_rows()]:
-            self._writer.write_slice(partial(_take, part=part, ids=some))
-            done += len(some)
-            yield len(some)
+        while ids:
+            taken = self._many(part, ids) if self.rewriting.is_quiet() else 0
+            if not taken:
+                taken = min(len(ids), self._writer.slice_rows())
+                self._writer.write_slice(partial(_take, part=part, ids=ids[:taken]))
+            del ids[:taken]
+            yield taken
+
+    def _many(self, part: Part, ids: list[int]) -> int:
+        """As many as can be taken in a while, in one transaction: each page of the indexes is written once for all of
+        them. How many; 0 where a scan came, and all is as it was."""
+
+        def work(connection: Connection) -> int:
+            taken, until_s = 0, time.monotonic() + AT_ONCE_S
+            connection.execute(f"PRAGMA cache_size = -{AT_ONCE_CACHE_KB}")
+            try:
+                with transaction(connection):
+                    while taken < len(ids) and time.monotonic() < until_s:
+                        part.take(connection, ids[taken : taken + QUIET_SLICE_ROWS])
+                        taken += len(ids[taken : taken + QUIET_SLICE_ROWS])
+            finally:
+                connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
+            return taken
+
+        return self._writer.alone(partial(giving_way, writer=self._writer, work=work)) or 0
 
 
 def _take(connection: Connection, part: Part, ids: list[int]) -> None:

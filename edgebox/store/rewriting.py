@@ -14,10 +14,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
 from edgebox.store.db import Connection, StoreError, connect
 from edgebox.store.purge import merges
 from edgebox.store.writer import Writer
+
+T = TypeVar("T")
 
 QUIET_S = 60.0
 """For so long nobody must have scanned."""
@@ -41,7 +44,7 @@ class Rewriting:
         """
         give_up_s = time.monotonic() + within_s
         self._merge_names()
-        while not (self._is_quiet() and self._writer.alone(self._vacuum)):
+        while not (self.is_quiet() and self._writer.alone(self._vacuum)):
             if time.monotonic() >= give_up_s:
                 return False
             Event().wait(LOOK_EVERY_S)
@@ -52,7 +55,8 @@ class Rewriting:
         self._writer.write(done)
         return True
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether nobody has scanned for a while."""
         return self._writer.quiet_for_s() >= self.quiet_s
 
     def _merge_names(self) -> None:
@@ -62,25 +66,37 @@ class Rewriting:
 
     def _vacuum(self, connection: Connection) -> bool:
         """In the writer. False when a scan came, and all is as it was."""
-        connection.set_progress_handler(self._writer.is_waiting, LOOK_EVERY_STEPS)
-        try:
+
+        def work(connection: Connection) -> bool:
             connection.execute("VACUUM")
+            return True
+
+        try:
+            return giving_way(connection, self._writer, work) or False
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                return False
             raise StoreError(
                 f"the database could not be rewritten ({error}); it is as it was. What was deleted is gone from it, "
                 "but traces may be left in its files until that succeeds: see that there is room on the disk"
             ) from error
-        finally:
-            connection.set_progress_handler(None, 0)
-        return True
 
     def _empty_log(self) -> bool:
         """Move what is in the log into the database, and cut it to nothing. False while somebody reads it."""
         with closing(connect(self._path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # all of it, while nobody waits
         return self._writer.alone(_truncate)
+
+
+def giving_way(connection: Connection, writer: Writer, work: Callable[[Connection], T]) -> T | None:
+    """Do `work` alone in the writer, unless a scan comes: then None, and all is as it was."""
+    connection.set_progress_handler(writer.is_waiting, LOOK_EVERY_STEPS)
+    try:
+        return work(connection)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            return None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _truncate(connection: Connection) -> bool:

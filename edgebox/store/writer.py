@@ -314,6 +314,8 @@ class Writer:
     def _do_alone(self, work: Job[Any], answer: Answer[Any]) -> None:
         try:
             answer.give(work(self._open()))
+        except sqlite3.Error as error:
+            answer.fail(NotWritable(f"the box cannot write its database ({error}); nothing was recorded"))
         except Exception as error:  # whoever asked for it is told
             answer.fail(error)
 

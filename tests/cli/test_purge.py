@@ -36,7 +36,7 @@ def used(any_desk: Desk, hosted: HostedBox, stub: StubUpstream) -> Desk:
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has to have been silent for a minute."""
-    monkeypatch.setattr("edgebox.store.rewriting.Rewriting._is_quiet", lambda self: True)
+    monkeypatch.setattr("edgebox.store.rewriting.Rewriting.is_quiet", lambda self: True)
 
 
 def traces(data_dir: Path) -> list[str]:

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from edgebox.model import App, Reason, SourceKind
-from edgebox.store import Refused, Store
+from edgebox.store import Refused, Store, StoreError
 from edgebox.store.db import DATABASE_NAME, connect
 from edgebox.store.devices import NewDevice
 from edgebox.store.lists import NewList
-from edgebox.store.purge import FATES
+from edgebox.store.purge import FATES, PARTS
 from edgebox.store.purger import remains
 from tests.store.parting import GUESTS, WITHIN_S, Parting, codes, traces
-from tests.store.venue import EIGHT, HeldWriter, a_catalog, full_disk
+from tests.store.venue import EIGHT, HeldWriter, a_catalog, commits_in_wal, full_disk
 
 IN = GUESTS // 2
 
@@ -265,7 +265,8 @@ def test_an_unknown_list_is_refused(parting: Parting) -> None:
 
 def test_scans_of_other_lists_go_before_its_slices(parting: Parting) -> None:
     """With the writer held, a slice and a scan wait together: one transaction takes the scan and one slice of it."""
-    parting.let_in(parting.staying, parting.secret("staying", 1))  # so that slices are small
+    parting.store.purger.rewriting.quiet_s = 3600.0
+    parting.let_in(parting.staying, parting.secret("staying", 1))
     parting.store.purger.begin(parting.leaving.id, parting.now)
     writer = parting.store.purger._writer
     held = HeldWriter(writer)
@@ -279,6 +280,30 @@ def test_scans_of_other_lists_go_before_its_slices(parting: Parting) -> None:
     scan.join(WITHIN_S)
     assert parting.store.purger.look(parting.staying.id).checkins == IN + 2
     purge.join(WITHIN_S)
+
+
+def test_while_nobody_scans_much_goes_at_once(parting: Parting) -> None:
+    commits = commits_in_wal(parting.data_dir)
+    parting.purge()
+    at_once = commits_in_wal(parting.data_dir) - commits
+    assert at_once <= len(PARTS) + 4, "one for each part, and a few beside them"
+
+
+def test_what_goes_at_once_gives_way_to_a_scan_and_goes_on_in_slices(
+    parting: Parting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parting.store.purger._writer, "is_waiting", lambda: True)
+    monkeypatch.setattr("edgebox.store.rewriting.LOOK_EVERY_STEPS", 1)
+    assert parting.purge().tickets == GUESTS
+    assert sum(each.count for each in remains(parting.store.reading()) if each.verdict == "ok") == IN
+
+
+def test_a_full_disk_ends_a_purge_that_goes_on_later(parting: Parting) -> None:
+    parting.store.purger.begin(parting.leaving.id, parting.now)
+    with full_disk(), pytest.raises(StoreError, match="cannot write its database"):
+        parting.store.purger.run(parting.leaving.id, parting.now)
+    assert parting.store.purger.unfinished() == [parting.leaving.id]
+    assert parting.store.purger.run(parting.leaving.id, parting.now).checkins == IN
 
 
 def test_rewriting_waits_until_nobody_scans(parting: Parting) -> None:
@@ -322,7 +347,7 @@ def test_a_reader_holds_the_log_back_and_is_waited_for(parting: Parting) -> None
 
 def test_a_full_disk_is_told_and_nothing_is_lost(parting: Parting) -> None:
     parting.purge()
-    with full_disk(), pytest.raises(Exception, match=r"could not be rewritten|cannot write"):
+    with full_disk(), pytest.raises(StoreError, match=r"could not be rewritten|cannot write"):
         parting.store.purger.rewrite(within_s=0.0)
     assert parting.store.purger.needs_rewriting()
     assert parting.store.purger.rewrite(within_s=WITHIN_S)
