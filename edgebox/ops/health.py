@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from edgebox.ops.board import SLOWED, SLOWED_BEFORE, Board, Flag
+
 NEARLY_FULL_SHARE = 0.05
 NEARLY_FULL_BYTES = (200_000_000, 1_000_000_000)
 """Less than a share of the disk is little; but never less than the first of these, and never more than the second."""
@@ -15,9 +17,7 @@ HOT_C = 80.0
 """From here on a Pi works more slowly."""
 SENSORS = ("cpu_thermal", "coretemp", "k10temp")
 """What the processor's own sensor is called, on a Pi and on others; any other one will do where there is none."""
-THROTTLED_FILE = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-UNDER_VOLTAGE_NOW = 1 << 0
-UNDER_VOLTAGE_SINCE_BOOT = 1 << 16
+BOARD = Board()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class Health:
     under_voltage_since_boot: bool | None
     uptime_s: float
     """Of the box, not of the machine."""
+    is_slowed_now: bool | None = None
+    """By heat, or by a power supply that is too weak."""
+    was_slowed_since_boot: bool | None = None
 
     @property
     def is_disk_nearly_full(self) -> bool:
@@ -47,11 +50,15 @@ class Health:
         return self.temperature_c is not None and self.temperature_c >= HOT_C
 
 
-def look(data_dir: Path, started_s: float) -> Health:
+def look(data_dir: Path, started_s: float, board: Board = BOARD) -> Health:
     """Look at the machine; `started_s` is `time.monotonic()` of the box's start."""
     memory = psutil.virtual_memory()
     free_bytes, total_bytes = _disk(data_dir)
-    throttled = _throttled()
+    flags = board.flags()
+
+    def has(flag: int) -> bool | None:
+        return None if flags is None else bool(flags & flag)
+
     return Health(
         disk_free_bytes=free_bytes,
         disk_total_bytes=total_bytes,
@@ -60,9 +67,11 @@ def look(data_dir: Path, started_s: float) -> Health:
         own_memory_bytes=psutil.Process().memory_info().rss,
         load_1min=psutil.getloadavg()[0],
         temperature_c=_temperature_c(),
-        under_voltage_now=None if throttled is None else bool(throttled & UNDER_VOLTAGE_NOW),
-        under_voltage_since_boot=None if throttled is None else bool(throttled & UNDER_VOLTAGE_SINCE_BOOT),
+        under_voltage_now=has(Flag.UNDER_VOLTAGE),
+        under_voltage_since_boot=has(Flag.UNDER_VOLTAGE_BEFORE),
         uptime_s=time.monotonic() - started_s,
+        is_slowed_now=has(SLOWED),
+        was_slowed_since_boot=has(SLOWED_BEFORE),
     )
 
 
@@ -81,11 +90,3 @@ def _temperature_c() -> float | None:
             if sensor.current is not None:
                 return float(sensor.current)
     return None
-
-
-def _throttled() -> int | None:
-    """The firmware's flags, a hexadecimal number."""
-    try:
-        return int(THROTTLED_FILE.read_text("ascii").strip(), 16)
-    except (OSError, ValueError):
-        return None

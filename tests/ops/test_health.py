@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from edgebox.ops import health as health_module
+from edgebox.ops.board import Board
 from edgebox.ops.health import Health, look
 
 GB, MB = 10**9, 10**6
@@ -22,7 +23,7 @@ Sensor = namedtuple("Sensor", "label current high critical")
 def throttled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a Pi's firmware tells; nothing is there yet."""
     path = tmp_path / "get_throttled"
-    monkeypatch.setattr(health_module, "THROTTLED_FILE", path)
+    monkeypatch.setattr(health_module.look, "__defaults__", (Board(str(path), str(tmp_path / "none"), ("nobody",)),))
     return path
 
 
