@@ -19,7 +19,7 @@ from flask import Flask, Response, jsonify, request
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from edgebox import openapi, web
 from edgebox.box import Box
@@ -27,6 +27,8 @@ from edgebox.channels import LateAnswers, keep
 from edgebox.devices import pretixdroid, pretixscan
 from edgebox.devices.pretixdroid.telling import error_body
 from edgebox.devices.wrong_keys import WrongKeys
+from edgebox.metering import measure
+from edgebox.ops.metrics import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ FINISH_WITHIN_S = 5.0
 
 
 def create_app(box: Box) -> Flask:
-    """The application: the staff pages, `/healthz` and `/openapi.json`, and in front of them the devices."""
+    """The application: the staff pages, `/healthz`, `/metrics` and `/openapi.json`, and in front of them the devices."""
     app = _new_app("edgebox", _refuse)
     web.mount(app, box)
 
@@ -80,6 +82,15 @@ def create_app(box: Box) -> Flask:
     @app.get("/openapi.json", endpoint="openapi")
     def openapi_json() -> Response:
         return Response(_description(), content_type="application/json")
+
+    box.metrics.gauges = lambda: measure(box)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """For anybody on the network, as there is nothing but numbers in it, unless a setting says otherwise."""
+        if not box.config.metrics:
+            raise NotFound
+        return Response(box.metrics.text(), content_type=CONTENT_TYPE)
 
     droid, scan = device_apps(box)
     droid_app, scan_app, pages = droid.wsgi_app, scan.wsgi_app, app.wsgi_app

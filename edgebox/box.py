@@ -23,6 +23,7 @@ from edgebox.lan import base_url, is_here
 from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
 from edgebox.ops.caretaker import Caretaker
 from edgebox.ops.health import Health, look
+from edgebox.ops.metrics import Metrics
 from edgebox.purging import Hindrance, Purging
 from edgebox.registering import ActionError as ActionError  # what the actions here raise
 from edgebox.registering import Offer, Registrar
@@ -44,6 +45,8 @@ from edgebox.upstream.transport import Http
 
 log = logging.getLogger(__name__)
 
+NOT_RECORDED = "not_recorded"
+"""What metrics call a scan that the box could not take: too busy, a failing disk, a list that is gone."""
 EVENING = timedelta(hours=8)
 """How far back the chart of check-ins goes."""
 
@@ -128,6 +131,7 @@ class Box:
             self.store, self.clock.now, copy_interval_s=config.copy_interval_s, copies_kept=config.copies_kept
         )
         self.meter = ActivityMeter()
+        self.metrics = Metrics()
         self.scanners = Scanners(self.store, self.clock, self.meter)
         self.purging = Purging(self.store, self.sync, self.clock, self.meter, config.data_dir, config.purge_after_days)
         self._started_s = time.monotonic()
@@ -151,7 +155,12 @@ class Box:
         is_offline = not self.sync.is_online(list_.id)
         scan = Scan(list_.id, device, request, self.clock.stamp(), is_offline, ambiguity=ambiguity)
         self.meter.scanned(device.name)
-        redeemed = self.store.redeemer.redeem(scan)
+        began_s, verdict = time.monotonic(), NOT_RECORDED
+        try:
+            redeemed = self.store.redeemer.redeem(scan)
+            verdict = redeemed.verdict.reason or ("repeat" if redeemed.verdict.is_repeat else "ok")
+        finally:
+            self.metrics.scanned(device.app, verdict, time.monotonic() - began_s)
         if redeemed.verdict.reason is Reason.UNKNOWN_TICKET and redeemed.ticket is None:
             self.sync.met_unknown(list_.id, request.secret)
         elif redeemed.verdict.is_ok and not redeemed.verdict.is_repeat:

@@ -236,6 +236,9 @@ class Config:
         "days after an event's end until names, codes and check-ins of its lists are removed, once all check-ins are "
         "at the ticket server; 0: never by itself",
     )
+    metrics: bool = _setting(
+        True, Flag(), "whether GET /metrics tells numbers for Prometheus, to anybody on the network"
+    )
     log_level: str = _setting(
         "info", Choice(("debug", "info", "warning", "error")), "how much the log tells: from here on up"
     )

@@ -1,8 +1,8 @@
-"""What machines ask: whether the box is well, and this description."""
+"""What machines ask: whether the box is well, numbers, and this description."""
 
 from __future__ import annotations
 
-from edgebox.openapi.words import ANYTHING, TEXT, Schema, an_object, answer, closed, ref
+from edgebox.openapi.words import ANYTHING, PLAIN, TEXT, Schema, an_object, answer, closed, ref
 
 TAGS = [{"name": "machines", "description": "For monitoring and for tools. They need no key."}]
 
@@ -23,6 +23,17 @@ def paths() -> dict[str, Schema]:
                 "responses": {
                     "200": answer("It can.", ref("Healthy")),
                     "503": answer("It answers, but cannot write.", ref("Unhealthy")),
+                },
+            }
+        },
+        "/metrics": {
+            "get": {
+                "tags": ["machines"],
+                "operationId": "metrics",
+                "summary": "Numbers for Prometheus: no names, codes or keys. A setting closes it.",
+                "responses": {
+                    "200": answer("Prometheus' text format.", TEXT, PLAIN),
+                    "404": answer("It is closed."),
                 },
             }
         },

@@ -134,6 +134,11 @@ class Store:
         """This thread's read-only connection."""
         return self._readers.get()
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the last write succeeded; nothing is written to find out."""
+        return self._writer.failure is None
+
     def write_failure(self) -> str | None:
         """Why the store cannot be written, in words; None when it can. Writes a probe only where nothing else did."""
         last_s = self._writer.last_commit_at_s

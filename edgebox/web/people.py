@@ -24,7 +24,7 @@ R = TypeVar("R")
 SESSION_LIFETIME = timedelta(hours=16)
 """An evening with its set-up; then everybody logs in again, whatever he does meanwhile."""
 
-NOT_FOR_PEOPLE = ("/healthz", "/openapi.json")
+NOT_FOR_PEOPLE = ("/healthz", "/metrics", "/openapi.json")
 """What machines ask the same application for; they have nothing to hide."""
 
 WITHOUT_SESSION = (*NOT_FOR_PEOPLE, "/static/", "/bootstrap/")

@@ -12,7 +12,7 @@ from edgebox.store.staff import Role
 from edgebox.web.mount import OPEN
 from tests.web.conftest import Browser, House
 
-NOT_PAGES = {"bootstrap", "healthz", "openapi"}
+NOT_PAGES = {"bootstrap", "healthz", "metrics", "openapi"}
 """Open to all. (Devices have keys, and applications of their own.)"""
 
 NEEDS_NO_LOGIN = {"web.login", "web.first_password", "web.logout", "web.language", "web.static"}
