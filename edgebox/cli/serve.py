@@ -48,22 +48,30 @@ def _greet(box: Box) -> None:
             click.echo(f"Set the lead's password there with this code, which works once: {code}")
 
 
+PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+"""The journal's (sd-daemon(3)): `journalctl -p warning` shows what matters."""
+
+
+class OneLine(logging.Formatter):
+    """One line an event, whatever it is: a fault's traceback too, and what a ticket server or a phone has said."""
+
+    def __init__(self, *, is_journal: bool) -> None:
+        # The journal adds the time itself.
+        super().__init__(f"{'' if is_journal else '%(asctime)s '}%(levelname)s %(name)s: %(message)s")
+        self._is_journal = is_journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Nor does it steer a terminal.
+        lines = [show.printable(line) for line in super().format(record).splitlines() if line.strip()]
+        text = " | ".join([lines[0], *(line.strip() for line in lines[1:])]) if lines else ""
+        return f"<{PRIORITIES.get(record.levelno, 6)}>{text}" if self._is_journal else text
+
+
 def start_logging(config: Config) -> None:
-    """One line an event on stderr; the time as well where the journal does not add it."""
-    when = "" if _is_the_systems_journal() else "%(asctime)s "
+    """Log to stderr, from the level on that the settings name."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Printable(f"{when}%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(force=True, level=config.log_level.upper(), handlers=[handler])
-
-
-class _Printable(logging.Formatter):
-    """One event is one line, and steers no terminal: what upstream or a device said may stand in it."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return show.printable(super().formatMessage(record))
-
-    def formatException(self, exc_info: Any) -> str:
-        return "\n".join(map(show.printable, super().formatException(exc_info).splitlines()))
+    handler.setFormatter(OneLine(is_journal=_is_the_systems_journal()))
+    logging.basicConfig(force=True, handlers=[handler], level=config.log_level.upper())
 
 
 def _is_the_systems_journal() -> bool:

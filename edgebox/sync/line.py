@@ -96,6 +96,8 @@ class Line:
         self._idle = threading.Condition()
         self._active = 0
         self._is_closed = False
+        self._said: set[str] = set()
+        """What the log has been told of this outage: reasons come and go in turn."""
         self.upstream_total: int | None = None
         """How many tickets upstream says that the list has."""
         self._compared_s = float("-inf")
@@ -141,12 +143,6 @@ class Line:
             except UpstreamError:
                 self._runs.broke_off(pushed.settled + pushed.parked, self._monotonic() - began_s)
                 raise
-            finally:
-                if pushed.settled or pushed.parked:
-                    log.info(
-                        "list %d: pushed %d check-ins, %d of them conflicts; %d parked",
-                        self.list_id, pushed.settled, pushed.conflicts, pushed.parked,
-                    )  # fmt: skip
             took_s = self._monotonic() - began_s
             if self._config.report_refusals:
                 self._report_refusals()
@@ -291,6 +287,7 @@ class Line:
     def _heard(self) -> None:
         if self.link.heard():
             log.info("list %d: upstream answers", self.list_id)
+            self._said.clear()
             self.on_back()
 
     @contextmanager
@@ -312,7 +309,9 @@ class Line:
             # A push that had nothing it might try says nothing of an upstream that was ill.
             if not (work == "push" and self._pusher.is_upstream_ill):
                 backoff.succeeded()
-                self.link.went_well(work)
+                if self.link.went_well(work) and work in self._said:
+                    self._said.clear()
+                    log.info("list %d: %s goes well again", self.list_id, work)
         finally:
             with self._idle:
                 self._active -= 1
@@ -322,6 +321,7 @@ class Line:
         backoff.failed(error.retry_after_s if isinstance(error, Unreachable) else None)
         if isinstance(error, Trouble):  # upstream is there
             is_news = self.link.went_wrong(work, str(error))
+            self._said.add(work)
         else:
             is_news = self.link.failed(error)
             if work == "pull":
@@ -329,6 +329,8 @@ class Line:
             if work in ("push", "pull"):
                 is_news = self.link.went_wrong(work, str(error)) and is_news
         if is_news:
-            log.warning("list %d: %s: %s", self.list_id, work, error)
+            if str(error) not in self._said:
+                log.warning("list %d: %s: %s", self.list_id, work, error)
+                self._said.add(str(error))
             self._runs.failed(work, error)
         self.on_lost()

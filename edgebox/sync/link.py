@@ -111,10 +111,10 @@ class Link:
                 self._backoff.failed(error.retry_after_s if isinstance(error, Unreachable) else None)
             return before != (self._word(), self._detail)
 
-    def went_well(self, work: str) -> None:
-        """This kind of work (`push`, `pull`) succeeded."""
+    def went_well(self, work: str) -> bool:
+        """This kind of work (`push`, `pull`) succeeded; True when it had not before."""
         with self._lock:
-            self._troubles.pop(work, None)
+            return self._troubles.pop(work, None) is not None
 
     def went_wrong(self, work: str, why: str) -> bool:
         """This kind of work failed: staff read it until it succeeds, also while upstream is online. True for news."""

@@ -34,6 +34,7 @@ def pull(
     """
     began_s = time.monotonic()
     list_ = learn(list_id, description, store)
+    held_before = store.held.of(list_)
     number = store.numbers.next()
     # Items that upstream no longer has end here: only what it tells now, and what its tickets name, is kept.
     with short_turns(), upstream.pull(description.catalog) as told:
@@ -48,12 +49,14 @@ def pull(
         log.warning(
             "list %d: %d tickets came twice in one download; the first one counts", list_id, snapshot.duplicates
         )
-    if taken.held:
+    if taken.held and taken.held != held_before:
         log.warning(
             "list %d: the download would withdraw %d tickets and undo %d check-ins; this waits for staff",
             list_id, taken.held.tickets, taken.held.checkins,
         )  # fmt: skip
-    log.info("list %d: pulled %d tickets, %d new or changed", list_id, taken.tickets, taken.written)
+    is_news = taken.written or taken.withdrawn or taken.undone
+    level = logging.INFO if is_news else logging.DEBUG  # or a quiet night would be twelve lines an hour
+    log.log(level, "list %d: pulled %d tickets, %d new or changed", list_id, taken.tickets, taken.written)
     return taken
 
 

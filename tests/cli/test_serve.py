@@ -121,17 +121,19 @@ def test_it_logs_a_line_an_event_and_no_keys_or_names(box: BoxProcess, desk: Des
     told = box.output
     for line in told.splitlines()[1:]:
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING) edgebox\.[\w.]+: ", line), line
-    for part in ("list 1 was added", "list 1: pulled 1 tickets", "list 1: pushed 1 check-ins", "was revoked"):
+    for part in ("list 1 was added", "list 1: pulled 1 tickets", "list 1: 1 check-ins pushed", "was revoked"):
         assert part in told
     for part in (stub.key, "GATE1KEY", "WRONGKEY", "secret-of-ada", "Ada", "Lovelace"):
         assert part not in told
 
 
-def test_the_journal_of_the_system_adds_the_time_itself(box: BoxProcess, desk: Desk) -> None:
+def test_the_journal_of_the_system_adds_the_time_itself_and_is_told_how_much_it_matters(
+    box: BoxProcess, desk: Desk
+) -> None:
     box.output_path.touch()
     stderr = box.output_path.stat()
     box.env["JOURNAL_STREAM"] = f"{stderr.st_dev}:{stderr.st_ino}"
     box.start()
     assert box.stop() == 0
 
-    assert "\nINFO edgebox.serving: the box stops\n" in box.output
+    assert "\n<6>INFO edgebox.serving: the box stops\n" in box.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 
 import pytest
 
@@ -168,6 +169,20 @@ def test_an_outage_of_redeems_parks_nothing_and_is_made_up_for_at_once(
     assert {checkin.state for checkin in venue.checkins()} == {CheckInState.SETTLED}
     assert len(stub.log) == 20
     assert venue.detail == ""
+
+
+def test_such_an_outage_is_said_once_and_when_it_is_over(
+    ill: tuple[Venue, Ticker], stub: StubUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    venue, ticker = ill
+    caplog.set_level(logging.INFO, "edgebox.sync.line")
+    pass_an_outage(venue, ticker, 60)  # a short one: it counts as online all the time
+    stub.off()
+    while venue.line.push().settled:
+        pass
+    first, last = [record.getMessage() for record in caplog.records]
+    assert "trouble with every check-in" in first
+    assert last == f"list {venue.list.id}: push goes well again"
 
 
 def test_an_upstream_that_calls_everything_wrong_does_not_get_everything_parked(

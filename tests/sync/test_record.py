@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebox.store.runs import SyncRun
-from edgebox.sync.record import PUSHES_EVERY_S
+from edgebox.sync.record import PUSHES_EVERY_S, SAME_PULLS_EVERY_S
 from edgebox.upstream import UpstreamError
 from tests.store.venue import full_disk
 from tests.support.upstream import CLOSED, StubUpstream, always
@@ -50,6 +50,27 @@ def test_a_pull_that_waits_for_staff_says_so(watched: Venue, stub: StubUpstream)
         del stub.tickets[f"secret{number:06d}"]
     watched.line.pull()
     assert runs(watched, "pull")[-1].text == "5 tickets, 0 new or changed, 0 withdrawn; 25 wait for staff"
+
+
+def test_pulls_that_change_nothing_are_on_record_once_an_hour(watched: Venue, ticker: Ticker) -> None:
+    for _ in range(5):
+        watched.line.pull()
+    assert [run.text for run in runs(watched, "pull")] == [
+        "30 tickets, 30 new or changed, 0 withdrawn", "30 tickets, 0 new or changed, 0 withdrawn",
+    ]  # fmt: skip
+    ticker.let_pass(SAME_PULLS_EVERY_S)
+    watched.line.pull()
+    assert len(runs(watched, "pull")) == 3
+
+
+def test_that_a_pull_succeeds_again_is_on_record_at_once(watched: Venue, stub: StubUpstream, ticker: Ticker) -> None:
+    watched.line.pull()
+    stub.on("download", always(CLOSED))
+    with pytest.raises(UpstreamError):
+        watched.line.pull()
+    stub.off()
+    watched.line.pull()
+    assert [run.is_ok for run in runs(watched, "pull")] == [True, True, False, True]
 
 
 def test_all_pushes_of_a_minute_are_one_entry(watched: Venue, ticker: Ticker) -> None:
