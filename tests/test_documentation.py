@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,3 +80,18 @@ def test_links_and_paths_in_the_readmes_exist() -> None:
             r"`((?:scripts|systemd|edgebox|store|sync|upstream|devices|control|tests)/[\w./]+)`", text
         ):
             assert (base / path).exists() or (REPOSITORY / path).exists(), path
+
+
+def test_the_readme_says_of_each_banner_what_to_do() -> None:
+    """Whoever adds one has to say what the volunteers at the doors are to make of it."""
+    tree = ast.parse((REPOSITORY / "edgebox" / "web" / "banners.py").read_text("utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    headlines = set()
+    for call in (each for each in calls if isinstance(each.func, ast.Name) and each.func.id == "Banner"):
+        texts = [node for node in ast.walk(call.args[1]) if isinstance(node, ast.Constant)]
+        headlines |= {str(node.value) for node in texts if isinstance(node.value, str) and " " in node.value}
+    assert len(headlines) > 10
+    told = re.sub(r"\s+", " ", section(README, "The evening itself"))
+    for headline in headlines:
+        longest = max(re.split(r"%\(\w+\)s", headline), key=len).strip(" :")
+        assert longest in told, f"what is to be done about {headline!r} is not in the README"

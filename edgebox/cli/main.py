@@ -26,6 +26,7 @@ from edgebox.cli.devices import devices
 from edgebox.cli.export import export
 from edgebox.cli.lists import lists
 from edgebox.cli.log import log
+from edgebox.cli.paper import paper
 from edgebox.cli.purge import purge
 from edgebox.cli.serve import serve
 from edgebox.cli.staff import staff
@@ -70,6 +71,7 @@ for command in (
     address,
     log,
     export,
+    paper,
     purge,
     staff,
 ):

@@ -232,6 +232,14 @@ class Lists:
         self._writer.after_commit(lambda: self.reload(connection))
 
 
+def read(connection: Connection, list_id: int) -> CheckInList:
+    """A list that is on the box, from the disk. Raises Refused for another one."""
+    row = connection.execute(f"{_SELECT} WHERE list.id = ? AND list.removed_at IS NULL", (list_id,)).fetchone()
+    if row is None:
+        raise Refused(f"there is no list {list_id} (edgebox lists shows them)")
+    return _list(row)
+
+
 def _source_for(connection: Connection, new: NewList) -> int:
     """The event's source of a connection, or a new one."""
     if new.connection_id is not None:

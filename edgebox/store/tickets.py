@@ -9,6 +9,7 @@ from datetime import datetime
 
 from edgebox.model import CheckInList, PastCheckIn, Ticket
 from edgebox.store import history, presence
+from edgebox.store.db import Connection, reading
 from edgebox.store.folding import fold
 from edgebox.store.history import Held
 from edgebox.store.readers import Readers
@@ -170,6 +171,20 @@ class Tickets:
                 "SELECT count(*) FROM ticket WHERE source_id = ? AND is_withdrawn = 0", (list_.source.id,)
             ).fetchone()[0]
         return count
+
+
+def by_name(connection: Connection, list_: CheckInList, now: datetime) -> Iterator[Found]:
+    """Every position that the list counts, by name, order and item; those without a name last. Streams."""
+    with reading(connection):
+        values = presence.parameters(connection, list_, now)
+        tickets_in = {row[0] for row in connection.execute(presence.redeemed(list_), values)}
+        rows = connection.execute(
+            f"SELECT {TICKET_COLUMNS} FROM ticket WHERE source_id = :source AND {presence.on_list(list_)}"
+            " ORDER BY attendee_name IS NULL, folded_name, order_code, item_id, variation_id, id",
+            values,
+        )
+        for row in rows:
+            yield Found(ticket_from(row), row["id"] in tickets_in)
 
 
 def _found(list_: CheckInList, held: Held, now: datetime) -> Found:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Response as FlaskResponse
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from edgebox.box import ActionError, Box
+from edgebox.paper import sheet
+from edgebox.store.tickets import by_name
 from edgebox.web import connections
 from edgebox.web.connections import Offers
 from edgebox.web.errands import Errands, Outcome
@@ -84,6 +88,20 @@ def register(web: Blueprint, box: Box) -> None:
         box.did(me().name, me().role, f"{what}d a list", str(list_id))
         return redirect(url_for("web.lists"))
 
+    @web.get(f"/lists/<{ID}:list_id>/paper")
+    @for_lead
+    def on_paper(list_id: int) -> FlaskResponse:
+        """Every ticket of the list, to print and tick by hand."""
+        list_ = box.get_list(list_id)
+        head = (
+            f'<link rel="stylesheet" href="{url_for("web.static", filename="paper.css")}">'
+            f'<script src="{url_for("web.static", filename="edgebox.js")}" defer></script>'
+        )
+        now = box.clock.now()
+        tickets = by_name(box.store.reading(), list_, now)
+        pieces = sheet(list_, tickets, now, words=paper_words(), head=head, language=str(get_locale()))
+        return FlaskResponse("".join(pieces), mimetype="text/html")
+
     @web.get(f"/lists/<{ID}:list_id>/remove")
     @for_lead
     def ask_to_remove(list_id: int) -> str:
@@ -105,6 +123,29 @@ def register(web: Blueprint, box: Box) -> None:
         box.did(me().name, me().role, "removed a list", name)
         flash(_("%(name)s was removed; its journal stays.", name=name), "success")
         return redirect(url_for("web.lists"))
+
+
+def paper_words() -> dict[str, str]:
+    """The words of a list on paper, in the reader's language."""
+    return {
+        "title": _("To tick by hand"),
+        "as_of": _("As of"),
+        "in": _("came already"),
+        "unpaid": _("NOT PAID"),
+        "attention": _("look closely"),
+        "blocked": _("BLOCKED"),
+        "nameless": _("no name"),
+        "name": _("Name"),
+        "order": _("Order"),
+        "item": _("Ticket"),
+        "remarks": _("Remarks"),
+        "print": _("Print"),
+        "how": _(
+            "Tick whoever comes, and write the time beside it. A ticked box: came already. When the box is back, or "
+            "another one in its place: Find, by name or order, and check in everybody who was ticked by hand; force "
+            "it, with the reason “paper”, where the box refuses. Shred the paper then."
+        ),
+    }
 
 
 def _from_qr(text: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -107,3 +108,18 @@ def test_a_list_with_checkins_that_wait_is_not_removed(house: House, lead: Brows
 
 def test_no_page_shows_the_key_of_a_list(house: House, lead: Browser) -> None:
     assert house.stub.key not in lead.get("/lists").text
+
+
+def test_a_list_can_be_printed_to_be_ticked_by_hand(house: House, lead: Browser) -> None:
+    assert f"/lists/{house.list_.id}/paper" in lead.get("/lists").text
+    sheet = lead.get(f"/lists/{house.list_.id}/paper")
+    assert sheet.mimetype == "text/html"
+    assert "Ada" in sheet.text
+    assert "secret-of-ada" not in sheet.text
+    assert "<style" not in sheet.text, "which the content security policy would not let in"
+    style = re.search(r'href="([^"]+paper\.css)"', sheet.text)
+    assert style is not None
+    assert "@page" in lead.get(style[1]).text
+    german = lead.get(f"/lists/{house.list_.id}/paper", headers={"Accept-Language": "de"})
+    assert 'lang="de"' in german.text
+    assert "Zum Abhaken" in german.text
