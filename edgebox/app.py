@@ -54,6 +54,9 @@ WAITRESS: dict[str, Any] = {
     "max_request_header_size": 32 * 1024,
     # Phones walk out of the Wi-Fi all day long: that is no error with a traceback.
     "log_socket_errors": False,
+    # What does not fit is put into a temporary file, on the card. No more than outbuf_high_watermark (16 MB) ever waits
+    # for one phone, and only of a download that was asked for without compression, which no app does.
+    "outbuf_overflow": 32 * 1024 * 1024,
     # No Server header: nobody needs to know.
     "ident": None,
 }

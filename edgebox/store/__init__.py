@@ -50,9 +50,11 @@ from edgebox.store.writer import Writer
 
 __all__ = ["Busy", "NotWritable", "Refused", "Store", "StoreError", "open_for_reading"]
 
-PROBE_EVERY_S = 30.0
-"""A commit within this time says that the disk can be written; only without one does a probe write."""
+PROBE_EVERY_S = 300.0
+"""A commit within this time says that the disk can be written; only without one does a probe write: it wears the card.
+In between it is looked whether the file system is still there to be written, which costs nothing."""
 
+PROBE_AFTER_FAILURE_S = 30.0
 
 class Store:
     """The box's memory. Open until `close()`; one at a time for a data directory (the caller holds its lock)."""
@@ -141,10 +143,12 @@ class Store:
 
     def write_failure(self) -> str | None:
         """Why the store cannot be written, in words; None when it can. Writes a probe only where nothing else did."""
+        if (reason := _unwritable(self._path)) is not None:
+            return reason
         last_s = self._writer.last_commit_at_s
-        if self._writer.failure is None and last_s is not None and time.monotonic() - last_s < PROBE_EVERY_S:
+        if self.is_writable and last_s is not None and time.monotonic() - last_s < PROBE_EVERY_S:
             return None
-        return self._writer.probe(PROBE_EVERY_S)
+        return self._writer.probe(PROBE_EVERY_S if self.is_writable else PROBE_AFTER_FAILURE_S)
 
     def copy_to(self, path: Path) -> None:
         """A copy of the whole database to take along (`Copying`): with it nobody can forge a session.
@@ -173,6 +177,15 @@ class Store:
         self.connections.reload(connection)
         self.devices.reload(connection)
         self.numbers.reload(connection)
+
+
+def _unwritable(path: Path) -> str | None:
+    """What the file system says by itself: a card that fails is mounted read-only by the kernel."""
+    try:
+        found = os.statvfs(path)
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return "the disk has become read-only" if found.f_flag & os.ST_RDONLY else None
 
 
 def open_for_reading(data_dir: Path) -> Connection:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO
+from typing import IO
 
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
 
-def as_file(file: BinaryIO, name: str, kind: str) -> Response:
+def as_file(file: IO[bytes], name: str, kind: str) -> Response:
     """An open file as a download; it is closed when it was sent."""
     file.seek(0, os.SEEK_END)
     size_bytes = file.tell()

@@ -32,6 +32,7 @@ from edgebox.web.words import zone_of
 
 A_PAGE = 50
 MAX_PAGE = 10_000
+IN_MEMORY_BYTES = 8_000_000
 EXPORTED = 100_000
 """More syncs and deeds than are kept."""
 FILTERS = ("list", "device", "name", "secret", "since")
@@ -114,7 +115,8 @@ def _since(box: Box) -> datetime | None:
 
 def _csv(name: str, columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> Response:
     """A finished file, so that a slow reader holds no thread of the scanners."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it was sent)
+    # In memory, unless it is large: temporary files wear the card. (Closed when it was sent.)
+    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
     text = io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=True)
     write_csv(text, columns, rows)
     text.flush()

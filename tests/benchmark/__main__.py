@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmark import evening, limits, peer, redeeming, sizes, slow_disk, under_sync
+from tests.benchmark import evening, limits, peer, redeeming, sizes, slow_disk, under_sync, wear
 from tests.benchmark.bench import SIZES, Bench
 from tests.benchmark.load import Generators
 from tests.benchmark.report import Report
@@ -25,6 +25,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "under-sync": under_sync.under_sync,
     "sizes": sizes.sizes,
     "growth": redeeming.growth,
+    "wear": wear.wear,
     "evening": evening.evening,
     "peer": peer.peer,
 }

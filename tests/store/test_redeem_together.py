@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -206,6 +207,7 @@ def test_whether_the_store_can_be_written_is_known_from_the_last_commit(
         assert venue.store.write_failure() is None
     assert commits_in_wal(venue.data_dir) == before, "the last commit says it"
     monkeypatch.setattr("edgebox.store.PROBE_EVERY_S", 0.0)
+    monkeypatch.setattr("edgebox.store.PROBE_AFTER_FAILURE_S", 0.0)
     assert venue.store.write_failure() is None
     assert commits_in_wal(venue.data_dir) == before + 1, "a probe wrote"
     with full_disk():
@@ -213,7 +215,20 @@ def test_whether_the_store_can_be_written_is_known_from_the_last_commit(
     assert venue.store.write_failure() is None
 
 
-def test_a_probe_writes_at_most_every_thirty_seconds(venue: Venue) -> None:
+def test_a_disk_that_became_read_only_is_seen_without_a_write(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a card that fails the kernel makes a read-only one."""
+    venue.pull(told())
+    before = commits_in_wal(venue.data_dir)
+    found = os.statvfs(venue.data_dir)
+    read_only = os.statvfs_result((*found[:8], found.f_flag | os.ST_RDONLY, found.f_namemax))
+    monkeypatch.setattr(os, "statvfs", lambda path: read_only)
+    assert venue.store.write_failure() == "the disk has become read-only"
+    monkeypatch.undo()
+    assert venue.store.write_failure() is None
+    assert commits_in_wal(venue.data_dir) == before
+
+
+def test_after_a_failure_a_probe_writes_at_most_every_thirty_seconds(venue: Venue) -> None:
     venue.pull(told())
     with full_disk():
         with pytest.raises(NotWritable):
