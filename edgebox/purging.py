@@ -18,8 +18,8 @@ from edgebox.model import Catalog, CheckInList
 from edgebox.registering import ActionError
 from edgebox.rules import zone_of
 from edgebox.store import Store
-from edgebox.store.elsewhere import Cleaned, clean_folder
 from edgebox.store.db import DATABASE_NAME
+from edgebox.store.elsewhere import Cleaned, clean_folder
 from edgebox.store.purger import Gone, Personal
 from edgebox.sync import Sync
 
@@ -98,15 +98,17 @@ class Purging:
     # --- when ---------------------------------------------------------------------------------------------------------
 
     def due_at(self, list_: CheckInList) -> datetime | None:
-        """When a list is to be purged by itself; cheap. None: never, or nobody knows when the event ends."""
+        """When a list is to be purged by itself: so long after the event's end, or after its last use where it was used
+        all the same. None: never, or nobody knows when the event ends."""
         ends_at = event_ends_at(list_)
         if not self._after_days or ends_at is None:
             return None
-        after, now = timedelta(days=self._after_days), self._clock.now()
-        if now - ends_at >= after:  # or was it registered, or scanned at, later all the same?
-            ends_at = max(ends_at, self._store.purger.last_used_at(list_.id))
+        after = timedelta(days=self._after_days)
         try:
-            return ends_at + after
+            due_at = max(ends_at, list_.added_at or ends_at) + after
+            if due_at > self._clock.now():  # as nearly always; this is asked again and again
+                return due_at
+            return max(due_at, (self._store.purger.last_checkin_at(list_.id) or ends_at) + after)
         except OverflowError:  # at the end of the calendar
             return None
 

@@ -71,6 +71,8 @@ class CheckInList:
     """Upstream's id of the list; 0 where the source is one list."""
     terms: ListTerms | None = None
     """None: upstream tells none (all tickets of the source are on the list, each lets in once)."""
+    added_at: dt.datetime | None = None
+    """When it was registered; None where it is on no box."""
 
     @property
     def has_upstream(self) -> bool:

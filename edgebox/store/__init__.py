@@ -56,6 +56,7 @@ In between it is looked whether the file system is still there to be written, wh
 
 PROBE_AFTER_FAILURE_S = 30.0
 
+
 class Store:
     """The box's memory. Open until `close()`; one at a time for a data directory (the caller holds its lock)."""
 

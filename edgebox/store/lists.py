@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,9 @@ _SELECT = (
     " source.last_pull_duration_s, source.connection_id FROM list JOIN source ON source.id = list.source_id"
     " LEFT JOIN connection ON connection.id = source.connection_id"
 )
+
+PUSHES_WRITTEN_EVERY = timedelta(minutes=1)
+EVER_AGO = datetime.min.replace(tzinfo=UTC)
 
 _USED = "SELECT source_id FROM list WHERE removed_at IS NULL"
 
@@ -65,12 +68,18 @@ class Lists:
         self._writer = writer
         self._by_id: dict[int, CheckInList] = {}
         self._versions: dict[int, int] = {}
+        self._push_written: dict[int, datetime] = {}
         self.reload(connection)
 
     def reload(self, connection: Connection) -> None:
         """Take what is on disk as the truth."""
         rows = connection.execute(f"{_SELECT} WHERE list.removed_at IS NULL ORDER BY list.id")
+        before = self._by_id
         self._by_id = {row["id"]: _list(row) for row in rows}
+        for list_id, list_ in self._by_id.items():
+            known = before.get(list_id)
+            if known is not None and known.last_push is not None:  # newer than what is on the disk
+                self._by_id[list_id] = replace(list_, last_push=known.last_push)
 
     def all(self) -> tuple[CheckInList, ...]:
         return tuple(self._by_id.values())
@@ -184,10 +193,15 @@ class Lists:
         self._writer.write(job)
 
     def pushed(self, connection: Connection, list_id: int, at: datetime) -> None:
-        """Within a job: note that upstream took a check-in of the list."""
-        connection.execute("UPDATE list SET last_push = ? WHERE id = ?", (to_text(at), list_id))
+        """Within a job: note that upstream took a check-in of the list. On the disk it is as of a minute ago at most:
+        that would be a page more for each settlement."""
+        is_due = abs(at - self._push_written.get(list_id, EVER_AGO)) >= PUSHES_WRITTEN_EVERY
+        if is_due:
+            connection.execute("UPDATE list SET last_push = ? WHERE id = ?", (to_text(at), list_id))
 
         def remember() -> None:
+            if is_due:
+                self._push_written[list_id] = at
             if list_id in self._by_id:
                 self._by_id[list_id] = replace(self._by_id[list_id], last_push=at)
 
@@ -362,4 +376,5 @@ def _list(row: Row) -> CheckInList:
         is_paused=bool(row["is_paused"]),
         upstream_list=row["upstream_list"],
         terms=terms_from_json(row["terms"]) if row["terms"] else None,
+        added_at=from_text(row["added_at"]),
     )

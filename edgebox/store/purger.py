@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from edgebox.instants import from_text, to_text
 from edgebox.store import purge
 from edgebox.store.attempts import Attempts
-from edgebox.store.elsewhere import ListKey, key_of
 from edgebox.store.db import WRITER_CACHE_KB, Connection, Refused, reading, transaction
 from edgebox.store.devices import Devices
+from edgebox.store.elsewhere import ListKey, key_of
 from edgebox.store.lists import Lists, forget, unsettled
 from edgebox.store.purge import PARTS, Part
 from edgebox.store.readers import Readers
@@ -24,8 +24,6 @@ AT_ONCE_S = 5.0
 """While nobody scans: so long others may have to wait who want to write."""
 AT_ONCE_CACHE_KB = 64_000
 """Room for the indexes of a large event: what does not fit is written more than once."""
-EVER_AGO = datetime.min.replace(tzinfo=UTC)
-
 Report = Callable[[int], None]
 """Takes how many rows have gone so far."""
 
@@ -108,12 +106,16 @@ class Purger:
                 is_rewritten=bool(row["is_rewritten"]),
             )
 
-    def last_used_at(self, list_id: int) -> datetime:
-        """When a check-in of the list was last recorded, of those that are settled; without any, when it was added.
-        Quick, however many there are."""
+    def last_checkin_at(self, list_id: int) -> datetime | None:
+        """When a check-in of the list was last recorded, of those that are settled: while others are there, nothing is
+        purged anyway. Quick, however many there are."""
         with self._readers.reading() as connection:
-            row = connection.execute("SELECT added_at FROM list WHERE id = ?", (list_id,)).fetchone()
-            return max(from_text(row["added_at"]), _last_checkin_at(connection, list_id) or EVER_AGO)
+            row = connection.execute(
+                "SELECT received_at FROM checkin INDEXED BY checkin_settled WHERE list_id = ?"
+                " ORDER BY settled_number DESC LIMIT 1",
+                (list_id,),
+            ).fetchone()
+        return from_text(row["received_at"]) if row else None
 
     def unsettled(self, list_id: int) -> int:
         """How many check-ins of a list upstream does not have yet, the parked ones too."""
@@ -257,13 +259,3 @@ def remains(connection: Connection, list_id: int | None = None) -> Iterator[Rema
                 verdict=row["verdict"],
                 count=row["count"],
             )
-
-
-def _last_checkin_at(connection: Connection, list_id: int) -> datetime | None:
-    # By an index: this is asked again and again. While others than settled ones are there, nothing is purged anyway.
-    row = connection.execute(
-        "SELECT received_at FROM checkin INDEXED BY checkin_settled WHERE list_id = ?"
-        " ORDER BY settled_number DESC LIMIT 1",
-        (list_id,),
-    ).fetchone()
-    return from_text(row["received_at"]) if row else None

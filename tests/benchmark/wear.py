@@ -16,6 +16,8 @@ from tests.benchmark.under_sync import asked
 SCANNERS = 8
 SCANS_PER_S = 20
 TICKETS = 20_000
+IDLE_TICKETS = 1_000
+"""So that the next snapshot comes soon; one that changes nothing writes the same however many tickets it has."""
 PER_HOUR = {"pulls": 3600 / 300, "seconds": 3600.0}
 """At the default settings: a snapshot every five minutes."""
 POLL_EVERY_S = 10.0
@@ -55,8 +57,8 @@ def scans(bench: Bench) -> None:
 def idle(bench: Bench) -> None:
     """What an hour is made of in which nobody scans: a snapshot now and then that changes nothing, and being asked."""
     size, report = bench.size, bench.report
-    built = bench.built(TICKETS)
-    upstream = servers.Responder(bench.upstream(TICKETS), bench.upstream_port)
+    built = bench.built(IDLE_TICKETS)
+    upstream = servers.Responder(bench.upstream(IDLE_TICKETS), bench.upstream_port)
     with upstream.up():
         with servers.box(built, pull_interval_s=1) as box:
             servers.wait_for("the first pulls are over", lambda: upstream.seen("download")[0] >= 2, WITHIN_S)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from edgebox.instants import to_text
 from edgebox.model import Catalog, ConflictReason, Event, Item, Option, Question, Reason, Variation
 from edgebox.store import NotWritable, Refused
 from edgebox.store.db import Connection
@@ -314,3 +315,28 @@ def test_nothing_in_memory_remembers_what_could_not_be_written(venue: Venue) -> 
     assert venue.store.devices.all() == before[1]
     assert venue.list_.name == "Main list"
     assert venue.scan() is LET_IN
+
+
+def test_the_last_push_is_known_at_once_and_written_once_a_minute(venue: Venue, tmp_path: Path) -> None:
+    """Each settlement would write a page more for it."""
+    venue.pull(*many(4))
+
+    def settle(number: int, at: datetime) -> None:
+        venue.scan(f"s{number:04d}")
+        (checkin,) = venue.pending()
+        venue.store.journal.settle(checkin, at)
+
+    def on_disk() -> str:
+        row = venue.store.reading().execute("SELECT last_push FROM list WHERE id = ?", (venue.list_id,)).fetchone()
+        return str(row[0])
+
+    for second in (0, 59):
+        settle(second // 59, EIGHT + timedelta(seconds=second))
+        assert venue.list_.last_push == EIGHT + timedelta(seconds=second)
+        assert on_disk() == to_text(EIGHT)
+    venue.store.lists.pause(venue.list_id, True)  # which reads the list from the disk
+    assert venue.list_.last_push == EIGHT + timedelta(seconds=59)
+    settle(2, EIGHT + timedelta(seconds=60))
+    assert on_disk() == to_text(EIGHT + timedelta(seconds=60))
+    settle(3, EIGHT - timedelta(days=1))
+    assert on_disk() == to_text(EIGHT - timedelta(days=1)), "a clock that was set back is believed"
