@@ -71,7 +71,7 @@ FINISH_WITHIN_S = 5.0
 
 
 def create_app(box: Box) -> Flask:
-    """The application: the staff pages, `/healthz`, `/metrics` and `/openapi.json`, and in front of them the devices."""
+    """The application: staff pages, `/healthz`, `/metrics` and `/openapi.json`; in front of them the devices."""
     app = _new_app("edgebox", _refuse)
     web.mount(app, box)
 

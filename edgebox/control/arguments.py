@@ -11,7 +11,6 @@ from edgebox.box import ActionError
 from edgebox.control import ignore
 from edgebox.store.staff import Role
 
-
 REPORTING = frozenset({"sync", "purge"})
 """Actions that say how far they are."""
 

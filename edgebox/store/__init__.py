@@ -68,7 +68,7 @@ class Store:
         attempts_max_count: int = 500_000,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        path = data_dir / DATABASE_NAME
+        self._path = path = data_dir / DATABASE_NAME
         long_work = self._long_work = LongWork()
         self.soundness = Soundness(path, long_work, make_sound(data_dir, now))
         self.restorations = Restorations(data_dir)

@@ -87,7 +87,7 @@ def test_once_nobody_writes_everything_is_copied(desk: Desk) -> None:
 
     def begins_anew() -> bool:
         """SQLite notes that it has copied everything a moment after everything can be read from the database."""
-        desk.write_now(desk.note("and the log begins anew"))
+        desk.write_now(desk.note(f"number {len(desk.notes)}"))
         return commits_in_wal(desk.path.parent) == 1
 
     wait_until(begins_anew)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgebox.store.elsewhere import clean_folder
 from edgebox.store.db import DATABASE_NAME, connect
+from edgebox.store.elsewhere import clean_folder
 from edgebox.store.purger import remains
 from tests.store.parting import GUESTS, Parting, traces
 from tests.store.venue import EIGHT
