@@ -63,7 +63,7 @@ def connect(path: Path, *, read_only: bool = False, is_still: bool = False) -> C
     """
     _keep_the_log(path)
     mode = "ro&immutable=1" if is_still else "ro" if read_only else "rwc"
-    uri = f"file:{_quoted(path)}?mode={mode}"
+    uri = f"file:{quoted(path)}?mode={mode}"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
         connection.row_factory = sqlite3.Row
@@ -149,5 +149,6 @@ def is_damage(error: BaseException | None) -> bool:
     return code is not None and (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code in _UNREADABLE)
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """A path as it stands in an URI of SQLite's."""
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

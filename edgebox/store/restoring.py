@@ -22,6 +22,7 @@ from edgebox.store import copies, files, migrations, restorations
 from edgebox.store.copying import full_check, problem_of
 from edgebox.store.damage import NOTICE, look_over
 from edgebox.store.db import DATABASE_NAME, StoreError, connect, peek
+from edgebox.store.findings import InPages
 from edgebox.store.longwork import LongWork
 from edgebox.store.pages import Pages
 from edgebox.store.restorations import FOLDER, REPORT, Restoration
@@ -210,7 +211,7 @@ def _build(data_dir: Path, base: _Base, problem: str, at: datetime) -> Restorati
             migrations.apply(connection)
             page_size = connection.execute("PRAGMA page_size").fetchone()[0]
             with closing(Pages(path, building, page_size)) as pages:
-                done = salvage(connection, pages)
+                done = salvage(connection, InPages(connection, pages))
     except sqlite3.Error as error:
         _remove(building)
         raise StoreError(f"the database {path} cannot be restored ({error}); nothing of it was changed") from error

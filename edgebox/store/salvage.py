@@ -1,91 +1,23 @@
-"""What a damaged database still holds, brought into one that is whole but knows less: every journal row that can be
-read, and what those rows and the gates need (lists, devices, tickets that are missing there).
+"""What is found elsewhere of the journal, brought into a database that is whole but knows less: every check-in, and
+what those and the gates need (lists, devices, tickets that are missing there).
 
-The whole one, the base, is an earlier state of the damaged one, so that ids mean the same in both. What is only told by
-the ticket server is left as the base has it: a pull tells it again, and one that went on from where the damaged one was
-would leave out what the base never got.
+The whole one, the base, is an earlier state of the one of which something was found, so that ids mean the same in both.
+What is only told by the ticket server is left as the base has it: a pull tells it again, and one that went on from
+where the other one was would leave out what the base never got.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 from edgebox.instants import from_text
-from edgebox.model import CheckInState, Direction, SourceKind, StampKind, TicketData
+from edgebox.model import TicketData
 from edgebox.store import names
 from edgebox.store.db import Connection, Row, transaction
-from edgebox.store.history import answers_from_json
-from edgebox.store.lists import catalog_from_json, terms_from_json
-from edgebox.store.pages import Pages
-from edgebox.store.pages import Row as FoundRow
+from edgebox.store.findings import Findings, Values
 from edgebox.store.rows import add_tickets
-
-Values = dict[str, Any]
-Test = Callable[[Any], bool]
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and value > 0
-
-
-def _is_flag(value: Any) -> bool:
-    return value in (0, 1)
-
-
-def _is_one_of(words: type[StrEnum]) -> Test:
-    known = {word.value for word in words}
-    return lambda value: value in known
-
-
-def _can_be_read(read: Callable[[str], object]) -> Test:
-    """A text that the box can make something of, or none at all: one that it cannot read would end its start."""
-
-    def test(value: Any) -> bool:
-        try:
-            return value is None or read(value) is not None
-        except (ValueError, TypeError, LookupError, AttributeError):
-            return False
-
-    return test
-
-
-_is_instant = _can_be_read(from_text)
-
-SHAPES: Mapping[str, Mapping[str, Test]] = {
-    "checkin": {
-        "list_id": _is_id, "ticket_id": _is_id, "datetime": _is_instant, "received_at": _is_instant,
-        "stamp": _is_one_of(StampKind), "is_forced": _is_flag, "is_offline": _is_flag, "ignores_unpaid": _is_flag,
-        "answers": _can_be_read(answers_from_json), "state": _is_one_of(CheckInState), "settled_at": _is_instant,
-        "conflict_opened_at": _is_instant, "conflict_closed_at": _is_instant, "direction": _is_one_of(Direction),
-    },
-    "ticket": {
-        "source_id": _is_id, "attention": _is_flag, "is_paid": _is_flag, "checkin_allowed": _is_flag,
-        "is_withdrawn": _is_flag, "more": _can_be_read(json.loads),
-    },
-    "list": {
-        "source_id": _is_id, "added_at": _is_instant, "removed_at": _is_instant, "last_push": _is_instant,
-        "terms": _can_be_read(terms_from_json),
-    },
-    "source": {"kind": _is_one_of(SourceKind), "catalog": _can_be_read(catalog_from_json)},
-    "device": {
-        "allow_search": _is_flag, "show_info": _is_flag, "added_at": _is_instant, "revoked_at": _is_instant,
-        "last_seen_at": _is_instant, "item_ids": _can_be_read(json.loads),
-    },
-    "connection": {"paired_at": _is_instant, "removed_at": _is_instant},
-    "cancellation": {"at": _is_instant},
-    "note": {"ticket_id": _is_id, "at": _is_instant},
-}  # fmt: skip
-"""Whose row it is: one that has as many values as the table has columns, of their types, and passes these tests."""
-
-LEAST: Mapping[str, int] = {"checkin": 25, "ticket": 16, "list": 9, "source": 8, "device": 10, "connection": 11}
-"""How many columns a table had at first: rows that were written before it got more have fewer. Others have all."""
-
-TYPES: Mapping[str, tuple[type, ...]] = {"TEXT": (str,), "INTEGER": (int,), "REAL": (int, float)}
 
 KEY = ("ticket_id", "list_id", "nonce", "direction")
 """What makes a check-in this one."""
@@ -108,58 +40,20 @@ class Salvaged:
     """Up to here no check-in is missing; None where the journal is empty."""
 
 
-@dataclass(slots=True)
-class _Tops:
-    """The highest ids that were ever given, as far as the damaged database tells."""
-
-    checkin: int = 0
-    ticket: int = 0
-
-
-class _Shape:
-    """A table of the base, and how its rows are told from others."""
-
-    def __init__(self, connection: Connection, table: str, tests: Mapping[str, Test]) -> None:
-        info = connection.execute(f"PRAGMA table_info({table})").fetchall()
-        self.table = table
-        self.columns = tuple(row["name"] for row in info)
-        self._id = next(index for index, row in enumerate(info) if row["pk"])
-        self._types = [(TYPES[row["type"]], bool(row["notnull"])) for row in info]
-        self._tests = [(index, tests[column]) for index, column in enumerate(self.columns) if column in tests]
-        self._least = LEAST.get(table, len(self.columns))
-
-    def read(self, found: FoundRow) -> Values | None:
-        """The row by columns; None where it is not this table's."""
-        values = found.values
-        if not self._least <= len(values) <= len(self.columns) or values[self._id] is not None:
-            return None
-        for index, (value, (types, is_needed)) in enumerate(zip(values, self._types, strict=False)):
-            if (is_needed if value is None else not isinstance(value, types)) and index != self._id:
-                return None
-        if not all(test(values[index]) for index, test in self._tests if index < len(values)):
-            return None
-        row = dict(zip(self.columns, values, strict=False))
-        row[self.columns[self._id]] = found.id
-        return row
-
-
-def salvage(connection: Connection, pages: Pages) -> Salvaged:
-    """Bring into the base what the pages of the damaged database hold; all in one transaction.
+def salvage(connection: Connection, findings: Findings) -> Salvaged:
+    """Bring into the base what was found; all in one transaction.
 
     The connection must not hold foreign keys: rows come in the order in which they lie there.
     """
     with transaction(connection):
-        return _Salvage(connection, pages).run()
+        return _Salvage(connection, findings).run()
 
 
 @dataclass
 class _Salvage:
     connection: Connection
-    pages: Pages
+    findings: Findings
     done: Salvaged = field(default_factory=Salvaged)
-    tops: _Tops = field(default_factory=_Tops)
-    _root: int | None = None
-    """The first page of device_list, as far as the damaged database tells."""
     _had: int = 0
     """The highest id of a check-in of the base."""
 
@@ -170,14 +64,8 @@ class _Salvage:
             "source": self._take_source, "device": self._take_device, "connection": self._take_connection,
             "cancellation": self._take_missing, "note": self._take_missing,
         }  # fmt: skip
-        has = {row[0] for row in self.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        shapes = [_Shape(self.connection, table, tests) for table, tests in SHAPES.items() if table in has]
-        for found in self.pages.rows():
-            self._note(found)
-            for shape in shapes:
-                if (row := shape.read(found)) is not None:
-                    takers[shape.table](shape.table, row)
-                    break
+        for table, row in self.findings.rows():
+            takers[table](table, row)
         self._take_device_lists()
         self._mend()
         self._raise_tops()
@@ -228,15 +116,8 @@ class _Salvage:
         self._insert(table, row)
 
     def _take_device_lists(self) -> None:
-        """Which device belongs to which list: a table of numbers alone, which no shape tells from others."""
-        run = self.connection.execute
-        known = {tuple(row) for row in run("SELECT device_id, list_id FROM device_list")}
-        root = self._root or run("SELECT rootpage FROM sqlite_schema WHERE name = 'device_list'").fetchone()[0]
-        found = {entry for entry in self.pages.entries(root) if len(entry) == 2 and all(map(_is_id, entry))}
-        # Were the tables moved since, it would be another one's page: no device may get into a list by that.
-        if known <= found and (known or self._root):
-            for device_id, list_id in found - known:
-                self._insert("device_list", {"device_id": device_id, "list_id": list_id})
+        for device_id, list_id in self.findings.device_lists():
+            self._insert("device_list", {"device_id": device_id, "list_id": list_id})
         for column, table in (("device_id", "device"), ("list_id", "list")):
             self.connection.execute(f"DELETE FROM device_list WHERE {column} NOT IN (SELECT id FROM {table})")
 
@@ -278,14 +159,6 @@ class _Salvage:
 
     # --- what is missing ----------------------------------------------------------------------------------------------
 
-    def _note(self, found: FoundRow) -> None:
-        """Rows of SQLite's own: the highest ids that were given, and where a table begins."""
-        match found.values:
-            case ("checkin" | "ticket" as name, int(number)):
-                setattr(self.tops, name, max(number, getattr(self.tops, name)))
-            case ("table", "device_list", _, int(root), _):
-                self._root = root
-
     def _top(self, table: str) -> int:
         row = self.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return int(row[0]) if row else 0
@@ -293,7 +166,7 @@ class _Salvage:
     def _raise_tops(self) -> None:
         """No id is given twice, and no number that a settlement had."""
         run = self.connection.execute
-        for table, top in (("checkin", self.tops.checkin), ("ticket", self.tops.ticket)):
+        for table, top in (("checkin", self.findings.tops.checkin), ("ticket", self.findings.tops.ticket)):
             if top > self._top(table):
                 run("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
                 run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, top))

@@ -51,8 +51,12 @@ def test_any_damage_leaves_a_whole_database_without_a_row_that_never_was(
     assert [row.checkin.nonce for row in evening.copied] == [
         found[row.checkin.id].checkin.nonce for row in evening.copied
     ]
+    tickets = {row[0] for row in venue.store.reading().execute("SELECT id FROM ticket")}
     for checkin_id, row in found.items():
-        assert same(row, originals[checkin_id])
+        original = originals[checkin_id]
+        assert same(row, original)
+        # Where its ticket could not be read, one of the same secret stands for it.
+        assert row.checkin.ticket_id == original.checkin.ticket_id or original.checkin.ticket_id not in tickets
     if venue.store.restorations.unseen():
         lost = {checkin_id for checkin_id in originals if checkin_id not in found}
         assert report_of(venue).known_missing <= len(lost)
@@ -61,5 +65,5 @@ def test_any_damage_leaves_a_whole_database_without_a_row_that_never_was(
 
 def same(row: ExportedCheckIn, original: ExportedCheckIn) -> bool:
     """What makes it this check-in; what it came to since may be lost."""
-    names = ("list_id", "ticket_id", "secret", "nonce", "datetime", "received_at", "direction", "is_forced", "answers")
+    names = ("list_id", "secret", "nonce", "datetime", "received_at", "direction", "is_forced", "answers")
     return all(getattr(row.checkin, name) == getattr(original.checkin, name) for name in names)
