@@ -297,6 +297,7 @@ def serve(box: Box, on_ready: Callable[[str, int], None]) -> None:
         box.sync.start()
         box.caretaker.on_restart_wanted = server.stop
         box.caretaker.start()
+        box.backups.start()
         on_ready(*server.address)
         server.run()
     finally:

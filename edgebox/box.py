@@ -21,6 +21,7 @@ from edgebox.connecting import Connector
 from edgebox.desk import Desk
 from edgebox.lan import base_url, is_here
 from edgebox.model import CheckIn, CheckInList, Connection, Device, Reason, Redeemed, RedeemRequest
+from edgebox.ops.backups import Backups
 from edgebox.ops.caretaker import Caretaker
 from edgebox.ops.health import Health, look
 from edgebox.ops.metrics import Metrics
@@ -130,10 +131,12 @@ class Box:
         self.caretaker = Caretaker(
             self.store, self.clock.now, copy_interval_s=config.copy_interval_s, copies_kept=config.copies_kept
         )
+        self.backups = Backups(self.store, self.clock.now, config.backup_folder, config.backups_kept)
         self.meter = ActivityMeter()
         self.metrics = Metrics()
         self.scanners = Scanners(self.store, self.clock, self.meter)
         self.purging = Purging(self.store, self.sync, self.clock, self.meter, config.data_dir, config.purge_after_days)
+        self.purging.folders = lambda: [folder] if (folder := self.backups.folder) is not None else []
         self._started_s = time.monotonic()
         self._counts: dict[int, tuple[tuple[int, datetime | None], Counts]] = {}
         self.listens_on: tuple[str, int] | None = None
@@ -143,6 +146,7 @@ class Box:
         """Stop syncing, write what waits, close the database."""
         self.sync.stop()
         self.caretaker.stop()
+        self.backups.stop()
         self._connector.close()
         self.store.close()
 

@@ -162,6 +162,7 @@ _ADDRESS = Text(
     "empty, HOST[:PORT] or http[s]://HOST[:PORT]",
     re.compile(r"|(https?://)?([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"),
 )
+_FOLDER = Text("empty or a path that begins with /", re.compile(r"|/[^\0]*"))
 _PROXY = Text(
     "empty or an IP address", re.compile(r"|[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 )
@@ -230,6 +231,13 @@ class Config:
         900.0, Number(10, 86400), "seconds between two copies of the database, made beside it while something changes"
     )
     copies_kept: int = _setting(3, WholeNumber(1, 100), "copies of the database that are kept, the newest ones")
+    backup_folder: str = _setting(
+        "",
+        _FOLDER,
+        "the folder or mounted stick to which the journal is written every few seconds, and copies of the database "
+        "(edgebox backup); empty: none",
+    )
+    backups_kept: int = _setting(3, WholeNumber(1, 100), "copies of the database that are kept there, the newest ones")
     purge_after_days: float = _setting(
         30.0,
         Number(0, 36500),

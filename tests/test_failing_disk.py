@@ -235,7 +235,7 @@ def test_a_disk_that_takes_nothing_any_more(tmp_path: Path, fault: int) -> None:
         assert_reads(box, let_in)
         control.write_text("")
         assert_recovers(box, let_in)
-        assert not (data_dir / "damaged").exists(), "a disk that fails to write has damaged nothing"
+        assert not (data_dir / "replaced").exists(), "a disk that fails to write has damaged nothing"
         assert (data_dir / DATABASE_NAME).exists()
     finally:
         box.kill()

@@ -19,6 +19,7 @@ from edgebox import __version__
 from edgebox.cli import show
 from edgebox.cli.address import address
 from edgebox.cli.attention import attention
+from edgebox.cli.backup import backup, restore
 from edgebox.cli.connections import connect, connections
 from edgebox.cli.context import Context
 from edgebox.cli.demo import demo
@@ -72,6 +73,8 @@ for command in (
     log,
     export,
     paper,
+    backup,
+    restore,
     purge,
     staff,
 ):

@@ -31,6 +31,7 @@ def status(context: Context, as_json: bool) -> None:
     if not told["lists"]:
         click.echo("No lists yet. Add one: edgebox lists add URL KEY")
     _show_database(told["database"])
+    _show_backup(told["backup"])
     for row in told["lists"]:
         _show_list(row, is_running=bool(serves_at))
 
@@ -45,6 +46,21 @@ def _show_database(row: dict[str, Any]) -> None:
         click.echo(f"The last copy of the database failed: {show.printable(row['copy_failure'])}")
     if row["copies"]:
         click.echo(f"Copies of the database: {row['copies']}, the last one made {show.age(row['last_copy'])}")
+
+
+def _show_backup(row: dict[str, Any]) -> None:
+    folder = show.printable(row["folder"])
+    if row["state"] == "follows":
+        click.echo(
+            f"Backup in {folder}: has everything up to {show.age(row['told_until'])}, copy {show.age(row['copy'])}"
+        )
+    elif row["state"] == "fails":
+        click.echo(f"The backup in {folder} cannot be written: {show.printable(row['failure'])}")
+    elif row["state"] == "away":
+        since = f"; it had everything up to {show.age(row['told_until'])}" if row["told_until"] else ""
+        click.echo(f"No backup: {folder} is not there, or cannot be written{since}")
+    elif row["state"] == "begins":
+        click.echo(f"Backup in {folder}: the first copy is being made")
 
 
 HINDRANCES = {

@@ -42,6 +42,7 @@ def _status(box: Box) -> dict[str, Any]:
         "clock": {"trusted": box.clock.is_trusted(), "now": box.clock.now().isoformat()},
         "serves_at": box.base_url() if box.listens_on else None,
         "database": _database(box.caretaker.report()),
+        "backup": _backup(box),
     }
 
 
@@ -234,6 +235,22 @@ def _purge(box: Box, list_id: int | None, abandon: bool, folders: list[str], rep
     return purges.told(purged)
 
 
+def _back_up(box: Box, folder: str | None, due: bool) -> dict[str, Any]:
+    copy = box.backups.back_up(Path(folder) if folder else None, only_if_needed=due)
+    return {"path": str(copy.path) if copy else None}
+
+
+def _backup(box: Box) -> dict[str, Any]:
+    standing = box.backups.standing()
+    return {
+        "state": standing.state,
+        "folder": standing.folder,
+        "told_until": _text(standing.told_until),
+        "copy": _text(standing.newest.made_at) if standing.newest else None,
+        "failure": standing.failure,
+    }
+
+
 _ACTIONS: dict[str, Callable[..., Any]] = {
     "status": _status,
     "address": lambda box: {"address": box.base_url(), "lost": box.lost_addresses()},
@@ -257,6 +274,7 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "attention.accept": lambda box, list_id: asdict(box.accept_held(list_id)),
     "attention.reject": lambda box, list_id: asdict(box.reject_held(list_id)),
     "sync": _sync,
+    "backup": _back_up,
     "purge.look": lambda box, list_id: {"lists": [purges.outlook(each) for each in box.purging.outlooks(list_id)]},
     "purge": _purge,
     "staff.code": lambda box: {"code": box.store.staff.code(Role.LEAD)},

@@ -82,6 +82,8 @@ _KINDS: dict[str, Callable[[object], bool]] = {
     "role": _is_role,
     "password": _is_text,
     "abandon": _is_flag,
+    "folder": _or_none(_is_text),
+    "due": _is_flag,
     "folders": lambda value: isinstance(value, list) and all(map(_is_text, value)),
 }
 """What each argument is; it is the same for every action."""

@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgebox.store import migrations
+from edgebox.store import backups, migrations
 from edgebox.store.attempts import Attempts
 from edgebox.store.claims import Claims
 from edgebox.store.connections import Connections
-from edgebox.store.copies import Copies
+from edgebox.store.copies import FOLDER, Copies
 from edgebox.store.copying import Copying
 from edgebox.store.damage import Soundness
 from edgebox.store.db import DATABASE_NAME, Busy, Connection, NotWritable, Refused, StoreError, connect, reading
@@ -73,7 +73,7 @@ class Store:
         self.soundness = Soundness(path, long_work, make_sound(data_dir, now))
         self.restorations = Restorations(data_dir)
         self._copying = Copying(path, long_work)
-        self.copies = Copies(data_dir, self._copying)
+        self.copies = Copies(data_dir / FOLDER, self._copying)
         try:
             # Keys and names are in it: nobody else may read it, nor the files that SQLite makes beside it (same mode).
             os.close(os.open(path, os.O_RDWR))
@@ -91,6 +91,7 @@ class Store:
             self.connections = Connections(connection, self._readers, self._writer, self.lists)
             self.devices = Devices(connection, self._writer, self.attempts)
             self.numbers = Numbers(connection)
+            self._id = backups.id_of(connection) or ""
             claims = Claims(connection)
         except sqlite3.Error as error:
             self.soundness.found(error)
@@ -157,6 +158,10 @@ class Store:
         Raises Refused, or StoreError when it cannot be made or is not whole.
         """
         self._copying.copy_to(path)
+
+    def backups_in(self, folder: Path) -> Copies:
+        """This database's backups in a folder or on a stick."""
+        return backups.copies_in(folder, self._id, self._copying)
 
     def no_copies(self, wait_s: float) -> AbstractContextManager[None]:
         """Nobody makes a copy until the block ends. Raises Refused where one is being made for longer than `wait_s`."""

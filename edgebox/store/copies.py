@@ -1,4 +1,4 @@
-"""The copies of the database that lie beside it, newest first: what a damaged one is restored from."""
+"""Copies of the database in a folder: beside it, what a damaged one is restored from; elsewhere, backups."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ FOLDER = "copies"
 _NAME = re.compile(r"(?P<number>\d{6,})-(?P<at>\d{8}T\d{6}Z)\.sqlite3", re.ASCII)
 _AT = "%Y%m%dT%H%M%SZ"
 _PART = ".part"
+TRAIL = ".trail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,32 @@ class Copy:
     number: int
     made_at: datetime
 
+    @property
+    def trail(self) -> Path:
+        """What has happened since (`edgebox.store.trail`); not every copy has one."""
+        return self.path.with_suffix(TRAIL)
+
 
 class Copies:
-    """The copies of one data directory. Makes them; Copying lets nobody make two at once."""
+    """The copies in one folder. Makes them; Copying lets nobody make two at once."""
 
-    def __init__(self, data_dir: Path, copying: Copying) -> None:
-        self._folder = data_dir / FOLDER
+    def __init__(self, folder: Path, copying: Copying, *, keeps_sessions: bool = True) -> None:
+        """The folder is made where there is one for it. `keeps_sessions`: see Copying."""
+        self._folder = folder
         self._copying = copying
+        self._keeps_sessions = keeps_sessions
 
     def all(self) -> list[Copy]:
         """Those that there are, newest first."""
         return in_folder(self._folder)
 
-    def make(self, at: datetime, keep: int) -> Copy:
+    def make(self, at: datetime, keep: int, *, wait_s: float = 0.0) -> Copy:
         """Make one and drop the oldest, so that `keep` are left. It takes its name once it is on the disk and whole.
 
         Raises as Copying does: then nothing of it is left, and the others are untouched.
         """
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             files.sync(self._folder.parent)
             for left in self._folder.glob(f"*{_PART}*"):  # of a box that was killed meanwhile
                 left.unlink()
@@ -54,11 +62,12 @@ class Copies:
         number = before[0].number + 1 if before else 1
         path = self._folder / f"{number:06d}-{at.astimezone(UTC):{_AT}}.sqlite3"
         part = path.with_name(path.name + _PART)
-        self._copying.copy_to(part, keeps_sessions=True)
+        self._copying.copy_to(part, keeps_sessions=self._keeps_sessions, wait_s=wait_s)
         try:
             files.move(part, path)
             for old in before[keep - 1 :]:
                 old.path.unlink(missing_ok=True)
+                old.trail.unlink(missing_ok=True)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise StoreError(f"the copy could not be kept ({error.strerror}); the box itself is unharmed") from error

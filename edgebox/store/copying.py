@@ -40,14 +40,15 @@ class Copying:
         self._long_work = long_work
         self._one_at_a_time = threading.Lock()
 
-    def copy_to(self, path: Path, *, keeps_sessions: bool = False) -> None:
+    def copy_to(self, path: Path, *, keeps_sessions: bool = False, wait_s: float = 0.0) -> None:
         """A copy in a new file with mode 0600 that stands alone, on the disk and checked when this returns.
 
         Unless it `keeps_sessions`, nobody can forge a session with it: what those are signed with is not in it.
-        Scanning goes on meanwhile, so there must be room for both. Raises Refused, StoreError when it cannot be made,
+        Scanning goes on meanwhile, so there must be room for both. Another copy that is being made is waited for, up to
+        `wait_s`. Raises Refused, StoreError when it cannot be made,
         CopyNotWhole, and Stopped: then nothing of it is left.
         """
-        if not self._one_at_a_time.acquire(blocking=False):
+        if not self._one_at_a_time.acquire(timeout=wait_s):
             raise Refused("a copy is being made already; wait for that one")
         try:
             self._require_room(path.parent)

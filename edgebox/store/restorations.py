@@ -1,5 +1,6 @@
-"""What came of a damaged database: told to staff until they have seen it. Kept beside the damaged files, not in the
-database, which may have to be restored again."""
+"""What came of a database that was restored: told to staff until they have seen it. Kept beside the files that it
+replaced, not in the database, which may have to be restored again.
+"""
 
 from __future__ import annotations
 
@@ -16,42 +17,56 @@ from edgebox.store.db import NotWritable, Refused
 
 log = logging.getLogger(__name__)
 
-FOLDER = "damaged"
+FOLDER = "replaced"
 REPORT = "restored.json"
 _INSTANTS = ("at", "copy_made_at", "missing_from", "missing_to", "seen_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """A database that was found damaged, and what it was restored from."""
+    """A database that was restored, from what, and what it may lack."""
 
     at: datetime
     problem: str
+    """What was wrong with the one before; empty where somebody put a backup in its place."""
     kept_in: str
-    """The folder with the damaged files, within the data directory."""
+    """The folder with the files that it replaced, within the data directory."""
     copy_made_at: datetime | None
     """Of the copy that it was restored from; None: only its log was damaged, and the rest of it was whole."""
     salvaged: int
-    """Check-ins out of the damaged files that the copy did not have."""
+    """Check-ins that the copy did not have: out of the replaced files, or from what followed a backup."""
     brought_up_to_date: int
     """Check-ins that the copy had in an earlier state."""
     known_missing: int
     """Check-ins of which only the number is left."""
     missing_from: datetime | None
-    missing_to: datetime
-    """Within these others may be missing, of which nothing is left. None: from the beginning."""
+    missing_to: datetime | None
+    """Within these others may be missing, of which nothing is left. From None: from the beginning; to None: none."""
     seen_at: datetime | None = None
+
+    @property
+    def is_by_hand(self) -> bool:
+        return not self.problem
 
     def in_words(self) -> str:
         """What happened, for the log and the command line."""
         base = "what was whole of it" if self.copy_made_at is None else f"the copy of {_moment(self.copy_made_at)}"
+        if self.is_by_hand:
+            text = (
+                f"The database was replaced at {_moment(self.at)} by {base}; {self.salvaged} later check-ins were "
+                f"found and added; what it replaced is kept in {self.kept_in}"
+            )
+        else:
+            text = (
+                f"The database was damaged ({self.problem}) and was restored at {_moment(self.at)} from {base}; "
+                f"{self.salvaged} check-ins were salvaged from the damaged files, which are kept in {self.kept_in}"
+            )
+        if self.known_missing:
+            text += f"; {self.known_missing} are known to be missing"
+        if self.missing_to is None:
+            return f"{text}; nothing is missing"
         since = "the beginning" if self.missing_from is None else _moment(self.missing_from)
-        known = f"; {self.known_missing} are known to be missing" if self.known_missing else ""
-        return (
-            f"The database was damaged ({self.problem}) and was restored at {_moment(self.at)} from {base}; "
-            f"{self.salvaged} check-ins were salvaged from the damaged files, which are kept in {self.kept_in}{known}; "
-            f"entries between {since} and {_moment(self.missing_to)} may be missing"
-        )
+        return f"{text}; entries between {since} and {_moment(self.missing_to)} may be missing"
 
 
 class Restorations:

@@ -1,40 +1,32 @@
 """At the start: a damaged database is restored from its newest good copy, with everything that can be read of it.
 
-Nothing of the damaged one is changed: a new one is built beside it, and when that is on the disk the damaged files move
-into a folder of their own, and the new one takes their place. Each step can be cut short by a power cut; the next start
-goes on where it was: what is built (`.restored`) is complete, what is being built (`.restoring`) is begun anew.
+Nothing of the damaged one is changed: a new one is built beside it (`edgebox.store.rebuilding`), and when that is on
+the disk it takes the place of the damaged files, which are kept.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
-from edgebox.store import copies, files, migrations, restorations
+from edgebox.store import copies, files, migrations, rebuilding
 from edgebox.store.copying import full_check, problem_of
 from edgebox.store.damage import NOTICE, look_over
-from edgebox.store.db import DATABASE_NAME, StoreError, connect, peek
-from edgebox.store.findings import InPages
+from edgebox.store.db import DATABASE_NAME, Connection, StoreError, connect, peek
+from edgebox.store.findings import Findings, InPages
 from edgebox.store.longwork import LongWork
 from edgebox.store.pages import Pages
-from edgebox.store.restorations import FOLDER, REPORT, Restoration
-from edgebox.store.salvage import Salvaged, salvage
+from edgebox.store.restorations import Restoration
+from edgebox.store.salvage import Salvaged
 from edgebox.store.wal import beside
 
 log = logging.getLogger(__name__)
-
-ENDINGS = ("", "-wal", "-shm")
-"""What belongs to a database."""
-_BUILDING, _BUILT, _BUILT_REPORT = ".restoring", ".restored", ".restored.json"
-_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +45,8 @@ def make_sound(data_dir: Path, now: Callable[[], datetime]) -> str | None:
     """
     path = data_dir / DATABASE_NAME
     try:
-        if beside(path, _BUILT).exists():
-            _put_in_place(data_dir)
+        if rebuilding.is_built(data_dir):
+            rebuilding.put_in_place(data_dir)
         seen = look_over(path)
         if seen is not None and _is_new(data_dir):
             _found(path)
@@ -86,8 +78,8 @@ def _is_new(data_dir: Path) -> bool:
 
 def _found(path: Path) -> None:
     """A new database takes its name when it is complete: one that is empty under this name was damaged."""
-    building = beside(path, _BUILDING)
-    _remove(building)
+    building = beside(path, rebuilding.BUILDING)
+    rebuilding.remove(building)
     os.close(os.open(building, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with closing(connect(building)) as connection:
@@ -137,10 +129,18 @@ def _restore(data_dir: Path, problem: str, is_readable: bool, now: Callable[[], 
             "these files to another folder; keep them, for what is in them can still be read by somebody who knows how"
         )
     log.error("the database %s is damaged: %s", path, problem)
-    report = _build(data_dir, base, problem, now())
-    restorations.write(beside(path, _BUILT_REPORT), report)
-    files.move(beside(path, _BUILDING), beside(path, _BUILT))
-    _put_in_place(data_dir)
+    at = now()
+    last_write = _last_write(path) or at
+
+    @contextmanager
+    def found(connection: Connection) -> Iterator[Findings]:
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+        with closing(Pages(path, beside(path, rebuilding.BUILDING), page_size)) as pages:
+            yield InPages(connection, pages)
+
+    done = rebuilding.build(data_dir, base.path, found)
+    report = _report(data_dir, problem, base, done, at, last_write)
+    rebuilding.take_over(data_dir, report)
     log.warning("%s", report.in_words())
     return None
 
@@ -192,57 +192,10 @@ def _too_new(path: Path) -> str | None:
     return None
 
 
-def _build(data_dir: Path, base: _Base, problem: str, at: datetime) -> Restoration:
-    """A whole database in a file of its own, on the disk; with what came of it."""
-    path = data_dir / DATABASE_NAME
-    building = beside(path, _BUILDING)
-    _remove(building)
-    last_write = max(
-        (file.stat().st_mtime for ending in ENDINGS[:2] if (file := beside(path, ending)).exists()),
-        default=at.timestamp(),
-    )
-    _require_room(base)
-    try:
-        _copy_base(base, building)
-        with closing(sqlite3.connect(building, isolation_level=None)) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("PRAGMA synchronous = OFF")
-            migrations.apply(connection)
-            page_size = connection.execute("PRAGMA page_size").fetchone()[0]
-            with closing(Pages(path, building, page_size)) as pages:
-                done = salvage(connection, InPages(connection, pages))
-    except sqlite3.Error as error:
-        _remove(building)
-        raise StoreError(f"the database {path} cannot be restored ({error}); nothing of it was changed") from error
-    files.sync(building)
-    return _report(data_dir, problem, base, done, at, datetime.fromtimestamp(last_write, UTC))
-
-
-def _require_room(base: _Base) -> None:
-    needed = 2 * base.path.stat().st_size
-    if shutil.disk_usage(base.path.parent).free < needed:
-        raise StoreError(
-            f"there is too little room to restore the damaged database from {base.path}; nothing of it was changed: "
-            f"free at least {needed // 1_000_000 + 1} MB and start again"
-        )
-
-
-def _copy_base(base: _Base, building: Path) -> None:
-    os.close(os.open(building, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    with (
-        closing(peek(base.path)) as source,
-        closing(sqlite3.connect(building, isolation_level=None)) as copy,
-    ):
-        copy.execute("PRAGMA synchronous = OFF")
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")
-
-
-def _free_name(data_dir: Path, name: str) -> str:
-    return next(
-        free for number in count(1) if not (data_dir / (free := name if number == 1 else f"{name}-{number}")).exists()
-    )
+def _last_write(path: Path) -> datetime | None:
+    files_ = [beside(path, ending) for ending in rebuilding.ENDINGS[:2]]
+    written = [file.stat().st_mtime for file in files_ if file.exists()]
+    return datetime.fromtimestamp(max(written), UTC) if written else None
 
 
 def _report(
@@ -252,7 +205,7 @@ def _report(
     return Restoration(
         at=at,
         problem=problem,
-        kept_in=_free_name(data_dir, f"{FOLDER}/{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"),
+        kept_in=rebuilding.free_name(data_dir, at),
         copy_made_at=base.made_at,
         salvaged=done.added,
         brought_up_to_date=done.brought_up_to_date,
@@ -260,38 +213,3 @@ def _report(
         missing_from=since,
         missing_to=max(last_write, since) if since else last_write,
     )
-
-
-def _put_in_place(data_dir: Path) -> None:
-    """Move the damaged files away and what was built into their place; goes on where it was cut short."""
-    path = data_dir / DATABASE_NAME
-    unfinished = data_dir / FOLDER / _UNFINISHED
-    report_path = beside(path, _BUILT_REPORT)
-    if not unfinished.exists() and report_path.exists():
-        unfinished.parent.mkdir(mode=0o700, exist_ok=True)
-        unfinished.mkdir(mode=0o700)
-        files.sync(data_dir)
-        files.sync(unfinished.parent)
-    if unfinished.exists():
-        # The log before what it belongs to: a database beside which a foreign log lies would take it for its own.
-        for ending in reversed(ENDINGS):
-            if (file := beside(path, ending)).exists():
-                file.chmod(0o600)
-                files.move(file, unfinished / file.name)
-        if report_path.exists():
-            files.move(report_path, unfinished / REPORT)
-        files.move(unfinished, data_dir / _kept_in(data_dir, unfinished))
-    files.move(beside(path, _BUILT), path)
-
-
-def _kept_in(data_dir: Path, unfinished: Path) -> str:
-    """Where the damaged files are to stay: what the report says, if it can be read."""
-    try:
-        return restorations.read(unfinished / REPORT).kept_in
-    except (OSError, ValueError):
-        return _free_name(data_dir, f"{FOLDER}/unknown")
-
-
-def _remove(building: Path) -> None:
-    for file in building.parent.glob(f"{building.name}*"):
-        file.unlink()

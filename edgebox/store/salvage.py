@@ -26,6 +26,12 @@ STATE_RANKS = {"pending": 0, "parked": 1, "cancelled": 3}
 """Of two readings of one check-in the later is believed: it moves from pending to where it stays (2), or is undone."""
 
 
+_OF_ITS_SECRET = (
+    "SELECT ticket.id FROM ticket JOIN list USING (source_id)"
+    " WHERE list.id = checkin.list_id AND ticket.secret = checkin.secret"
+)
+
+
 @dataclass(slots=True)
 class Salvaged:
     """What came of it."""
@@ -132,6 +138,13 @@ class _Salvage:
         run("DELETE FROM list WHERE source_id NOT IN (SELECT id FROM source)")
         self.done.added -= run("DELETE FROM checkin WHERE list_id NOT IN (SELECT id FROM list)").rowcount
         run("UPDATE checkin SET device_id = NULL WHERE device_id NOT IN (SELECT id FROM device)")
+        # Where the two went different ways, a number may have become another ticket's; its code tells.
+        run(
+            f"UPDATE OR IGNORE checkin SET ticket_id = ({_OF_ITS_SECRET}) WHERE id > ?"
+            " AND secret <> (SELECT secret FROM ticket WHERE id = ticket_id)"
+            f" AND EXISTS ({_OF_ITS_SECRET})",
+            (self._had,),
+        )
         lost = run(
             "SELECT checkin.id, checkin.secret, source_id FROM checkin JOIN list ON list.id = list_id"
             " WHERE NOT EXISTS (SELECT 1 FROM ticket WHERE ticket.id = ticket_id)"

@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 
 from edgebox.activity import Activity
 from edgebox.box import ListStatus
+from edgebox.ops.backups import Standing, State
 from edgebox.ops.caretaker import Care
 from edgebox.ops.health import Health
 from edgebox.purging import Hindrance
@@ -37,6 +38,9 @@ class Banner:
         return ICONS[self.level]
 
 
+NO_BACKUP = Standing(State.UNSET, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """All that Now tells of, at one moment."""
@@ -49,6 +53,7 @@ class Situation:
     care: Care
     write_failure: str | None
     is_clock_trusted: bool
+    backup: Standing = NO_BACKUP
     lost_addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """As `Box.lost_addresses` tells them."""
 
@@ -83,6 +88,8 @@ def _of_the_box(situation: Situation) -> Iterator[Banner]:
             situation.write_failure,
         )
     yield from _of_the_database(situation)
+    if situation.backup.is_trouble:
+        yield _of_the_backup(situation)
     if not situation.is_clock_trusted:
         yield Banner(
             WARNING,
@@ -118,7 +125,11 @@ def _of_the_database(situation: Situation) -> Iterator[Banner]:
         yield Banner(DANGER, _("The database is damaged"), detail, care.problem)
     for restoration in care.restored:
         time = clock_time(restoration.at, now, list_)
-        text = _("The database was damaged, and restored at %(time)s", time=time)
+        text = (
+            _("A backup was put in place at %(time)s", time=time)
+            if restoration.is_by_hand
+            else _("The database was damaged, and restored at %(time)s", time=time)
+        )
         yield Banner(WARNING, text, may_be_missing(restoration, now, list_), restoration.problem)
     if care.failure is not None and care.problem is None:
         detail = (
@@ -127,6 +138,19 @@ def _of_the_database(situation: Situation) -> Iterator[Banner]:
             else _("There is no copy yet.")
         )
         yield Banner(WARNING, _("The database cannot be copied"), detail, care.failure)
+
+
+def _of_the_backup(situation: Situation) -> Banner:
+    backup = situation.backup
+    list_ = next((status.list for status in situation.statuses), None)
+    detail = (
+        _("It has everything up to %(time)s.", time=clock_time(backup.told_until, situation.now, list_))
+        if backup.told_until
+        else _("It has nothing yet.")
+    )
+    if backup.state is State.AWAY:
+        return Banner(WARNING, _("The backup is not written: the stick is away"), detail + " " + _("Plug it in."))
+    return Banner(WARNING, _("The backup cannot be written"), detail + " " + _("Use another stick."), backup.failure or "")
 
 
 def _of_a_lost_address(address: str, names: Sequence[str]) -> Banner:

@@ -25,6 +25,7 @@ def register(web: Blueprint, box: Box) -> None:
             "health.html",
             health=box.health(),
             care=box.caretaker.report(),
+            backup=box.backups.standing(),
             version=__version__,
             clock=box.clock,
             failure=box.store.write_failure(),

@@ -255,4 +255,4 @@ def test_what_the_power_cut_off_the_end_of_the_log_is_no_damage(
     spoil_frame(database, in_log.frames)
     venue = opened(database)
     assert venue.store.restorations.unseen() == []
-    assert not (tmp_path / "torn" / "damaged").exists()
+    assert not (tmp_path / "torn" / "replaced").exists()

@@ -51,7 +51,7 @@ def test_the_damaged_files_are_kept_as_they_were(
     for path in (*kept.glob("edgebox*"), database):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert sorted(path.name for path in database.parent.iterdir()) == [
-        "copies", "damaged", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
+        "copies", "replaced", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
     ]  # fmt: skip
     assert json.loads((kept / REPORT).read_text())["problem"] == report.problem
     said = " ".join(record.getMessage() for record in caplog.records)
@@ -81,12 +81,12 @@ def test_two_in_one_second_do_not_meet(in_log: Evening, tmp_path: Path) -> None:
         database.unlink()
         Store(database.parent, now=lambda: EIGHT).close()
     reports = Store(database.parent).restorations.unseen()
-    assert sorted(report.kept_in for report in reports) == ["damaged/20261124T200000Z", "damaged/20261124T200000Z-2"]
+    assert sorted(report.kept_in for report in reports) == ["replaced/20261124T200000Z", "damaged/20261124T200000Z-2"]
 
 
 def test_it_is_told_in_words() -> None:
     report = Restoration(
-        at=EIGHT, problem="it is empty", kept_in="damaged/x", copy_made_at=COPY_AT, salvaged=3, brought_up_to_date=1,
+        at=EIGHT, problem="it is empty", kept_in="replaced/x", copy_made_at=COPY_AT, salvaged=3, brought_up_to_date=1,
         known_missing=2, missing_from=COPY_AT, missing_to=EIGHT,
     )  # fmt: skip
     assert "from the copy of" in report.in_words()
@@ -206,7 +206,7 @@ def test_a_false_alarm_is_over_with_the_next_start(
     venue = opened(database)
     assert venue.store.restorations.unseen() == []
     assert not (database.parent / NOTICE).exists()
-    assert not (database.parent / "damaged").exists()
+    assert not (database.parent / "replaced").exists()
 
 
 def test_without_a_copy_the_box_goes_on_with_what_can_be_read(

@@ -141,7 +141,7 @@ def test_a_box_that_cannot_write_is_the_first_thing_said() -> None:
 
 COPY = Copy(Path("copies/000003-20261124T195000Z.sqlite3"), 3, NOW - timedelta(minutes=10))
 RESTORED = Restoration(
-    at=NOW, problem="it is empty", kept_in="damaged/x", copy_made_at=COPY.made_at, salvaged=3, brought_up_to_date=1,
+    at=NOW, problem="it is empty", kept_in="replaced/x", copy_made_at=COPY.made_at, salvaged=3, brought_up_to_date=1,
     known_missing=0, missing_from=NOW - timedelta(minutes=9), missing_to=NOW - timedelta(minutes=1),
 )  # fmt: skip
 

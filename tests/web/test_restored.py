@@ -39,7 +39,7 @@ def test_a_restored_database_is_told_of_until_the_lead_dismisses_it(house: House
         for page in (lead.get("/"), gate.get("/"), lead.get("/box")):
             assert "The database was damaged, and restored at" in page.text
             assert "may be missing" in page.text
-        assert "damaged/" in lead.get("/box").text
+        assert "replaced/" in lead.get("/box").text
         gate.post("/box/restored", 403)
         lead.post("/box/restored")
         assert "The database was damaged" not in lead.get("/box").text
