@@ -137,6 +137,7 @@ class Box:
         self.scanners = Scanners(self.store, self.clock, self.meter)
         self.purging = Purging(self.store, self.sync, self.clock, self.meter, config.data_dir, config.purge_after_days)
         self.purging.folders = lambda: [folder] if (folder := self.backups.folder) is not None else []
+        self.purging.on_cleaned = self.backups.begin_anew
         self._started_s = time.monotonic()
         self._counts: dict[int, tuple[tuple[int, datetime | None], Counts]] = {}
         self.listens_on: tuple[str, int] | None = None

@@ -18,9 +18,13 @@ from edgebox.model import Catalog, CheckInList
 from edgebox.registering import ActionError
 from edgebox.rules import zone_of
 from edgebox.store import Store
+from edgebox.store.damage import NOTICE
 from edgebox.store.db import DATABASE_NAME
 from edgebox.store.elsewhere import Cleaned, clean_folder
 from edgebox.store.purger import Gone, Personal
+from edgebox.store.rebuilding import ENDINGS
+from edgebox.store.reserve import NAME as RESERVE_NAME
+from edgebox.store.restorations import FOLDER
 from edgebox.sync import Sync
 
 log = logging.getLogger(__name__)
@@ -32,7 +36,9 @@ REWRITE_WITHIN_S = 180.0
 COPY_WITHIN_S = 60.0
 EVER = 100_000
 """More deeds than there are."""
-OWN_FILES = ("edgebox.toml", LOCK_NAME, SOCKET_NAME, *(f"{DATABASE_NAME}{end}" for end in ("", "-wal", "-shm")))
+OWN_FILES = (
+    "edgebox.toml", LOCK_NAME, SOCKET_NAME, RESERVE_NAME, NOTICE, FOLDER, *(f"{DATABASE_NAME}{end}" for end in ENDINGS),
+)  # fmt: skip
 """What lies in the data directory and is no copy."""
 
 
@@ -94,6 +100,8 @@ class Purging:
         self._purging = threading.Lock()
         self.folders: Callable[[], Sequence[Path]] = lambda: ()
         """Where backups lie: whoever makes them says so here."""
+        self.on_cleaned: Callable[[], None] = lambda: None
+        """What was written in them may be no more."""
 
     # --- when ---------------------------------------------------------------------------------------------------------
 
@@ -244,10 +252,20 @@ class Purging:
         cleaned = Cleaned()
         if not keys:
             return cleaned
+        cleaned += self._clean_replaced()
         for folder in dict.fromkeys(path.resolve() for path in (self._data_dir, *self.folders(), *folders)):
             report(f"looking for copies in {folder}", 0)
             cleaned += clean_folder(folder, keys, self._clock.now(), own=own)
+        self.on_cleaned()
         return cleaned
+
+    def _clean_replaced(self) -> Cleaned:
+        """What a restoration replaced goes altogether: it may be too damaged to take anything out of it."""
+        why = "what was restored is not seen by staff yet: edgebox attention seen, then edgebox purge --due"
+        try:
+            return Cleaned(left=tuple((path, why) for path in self._store.restorations.forget()))
+        except OSError as error:
+            return Cleaned(left=((self._data_dir / FOLDER, error.strerror or str(error)),))
 
     def _taken_along(self) -> tuple[str, ...]:
         """Who downloaded a backup, and when: it can be anywhere."""

@@ -139,6 +139,7 @@ _PAGES: dict[str, _Page] = {
         separate="There: although it is here already.",
     ),
     "GET /lists/{list_id}/sheet": _Page(LEAD, "All QR codes of a list, to be printed."),
+    "GET /lists/{list_id}/paper": _Page(LEAD, "The list, to be printed and ticked by hand."),
     "POST /lists/{list_id}/test": _act(LEAD, "Ask its ticket server now."),
     "POST /lists/{list_id}/pause": _act(LEAD, "Stop its sync."),
     "POST /lists/{list_id}/resume": _act(LEAD, "Go on with its sync."),

@@ -134,6 +134,11 @@ class Backups:
             self._is(State.BEGINS)
             self.back_up()
 
+    def begin_anew(self) -> None:
+        """Somebody has changed what lies in the folder: the trail is opened again, and told what it may lack."""
+        with self._lock:
+            self._leave()
+
     def _is(self, state: State) -> None:
         with self._lock:
             self._leave()
@@ -182,4 +187,7 @@ class Backups:
 
 def is_there(folder: Path) -> bool:
     """Whether a folder can be written. The place of a stick that is not plugged in cannot."""
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    try:
+        return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    except (OSError, ValueError):  # no folder can have such a name
+        return False

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from edgebox.instants import to_text
-from edgebox.store import purge
+from edgebox.store import purge, trail
+from edgebox.store.copies import TRAIL
 from edgebox.store.db import Connection, StoreError, connect, transaction
 from edgebox.store.lists import forget
 from edgebox.store.migrations import pending
@@ -47,7 +48,7 @@ def key_of(connection: Connection, list_id: int) -> ListKey:
 
 
 def clean_folder(folder: Path, lists: Sequence[ListKey], at: datetime, *, own: Collection[Path] = ()) -> Cleaned:
-    """Take lists out of every copy in a folder and the folders in it, but for the files of the box's `own`.
+    """Take lists out of every copy in a folder and the folders in it, but for what is the box's `own`.
 
     What cannot be looked into is named.
     """
@@ -56,7 +57,8 @@ def clean_folder(folder: Path, lists: Sequence[ListKey], at: datetime, *, own: C
         return Cleaned(left=((folder, "it is not there now"),))
     for path in _files(folder, own):
         try:
-            cleaned += Cleaned(done=(path,)) if clean(path, lists, at) else Cleaned()
+            is_done = clean_trail(path, lists) if path.suffix == TRAIL else clean(path, lists, at)
+            cleaned += Cleaned(done=(path,)) if is_done else Cleaned()
         except (OSError, sqlite3.Error, StoreError) as error:
             why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
             cleaned += Cleaned(left=((path, why),))
@@ -94,15 +96,31 @@ def clean(path: Path, lists: Sequence[ListKey], at: datetime) -> bool:
     return True
 
 
+def clean_trail(path: Path, lists: Sequence[ListKey]) -> bool:
+    """Take lists out of what followed a copy, which lies beside it; False where nothing of them is in it. Without its
+    copy nobody can say whose it is, nor do anything with it: it goes.
+
+    Whoever is writing it has to open it anew. Raises as `clean` does.
+    """
+    of = path.with_suffix(".sqlite3")
+    if not of.exists():
+        path.unlink()
+        return True
+    with closing(connect(of, read_only=True)) as connection:
+        found = [key.list_id for key in lists if _knows(connection, key)]
+    return trail.purge(path, found) if found else False
+
+
+def _knows(connection: Connection, key: ListKey) -> bool:
+    """Whether the list is or was in it."""
+    same = "SELECT 1 FROM list WHERE id = ? AND organizer = ? AND event = ? AND added_at = ?"
+    return bool(connection.execute(same, (key.list_id, key.organizer, key.event, key.added_at)).fetchone())
+
+
 def _holds(connection: Connection, key: ListKey) -> bool:
     """Whether the list is in it and not purged yet."""
-    return bool(
-        connection.execute(
-            "SELECT 1 FROM list WHERE id = ? AND organizer = ? AND event = ? AND added_at = ?"
-            " AND id NOT IN (SELECT list_id FROM purge WHERE is_rewritten)",
-            (key.list_id, key.organizer, key.event, key.added_at),
-        ).fetchone()
-    )
+    done = "SELECT 1 FROM purge WHERE list_id = ? AND is_rewritten"
+    return _knows(connection, key) and not connection.execute(done, (key.list_id,)).fetchone()
 
 
 def _purge(connection: Connection, list_id: int, at: datetime) -> None:
@@ -121,7 +139,7 @@ def _purge(connection: Connection, list_id: int, at: datetime) -> None:
 
 def _files(folder: Path, own: Collection[Path]) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if Path(place, name) not in own)
         for name in sorted(names):
             path = Path(place, name)
             # What SQLite had beside a copy goes with it; sockets and the like hold nothing.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -92,6 +93,19 @@ class Restorations:
                 except OSError as error:
                     raise NotWritable(f"this cannot be written down ({error.strerror}); nothing was done") from error
                 self._all[place] = seen
+
+    def forget(self) -> list[Path]:
+        """Remove what was replaced and staff have seen, with the names and codes in it; what nobody has seen yet is
+        kept, and told. Raises OSError."""
+        kept = []
+        for each in list(self._all):
+            folder = self._data_dir / each.kept_in
+            if each.seen_at is None:
+                kept.append(folder)
+                continue
+            shutil.rmtree(folder)
+            self._all.remove(each)
+        return kept
 
 
 def write(path: Path, restoration: Restoration) -> None:

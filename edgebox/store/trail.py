@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebox.instants import from_text, to_text
+from edgebox.store import files
 from edgebox.store.copies import Copy
 from edgebox.store.db import Connection, Row, peek, reading
 from edgebox.store.findings import Tops, Values, shapes
@@ -107,16 +108,17 @@ def told_until(path: Path) -> datetime | None:
     return max(instants, default=None)
 
 
-def without(path: Path, list_ids: Collection[int]) -> None:
-    """Take what is personal of some lists out of a trail. Raises OSError."""
+def purge(path: Path, list_ids: Collection[int]) -> bool:
+    """Take what is personal of some lists out of a trail; False where there is nothing of it. Raises OSError."""
+    told = list(lines_of(path))
+    staying = [line for line in told if all(_stays(table, row, list_ids) for table, row in line.items())]
+    if len(staying) == len(told):
+        return False
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        for told in lines_of(path):
-            if all(_stays(table, row, list_ids) for table, row in told.items()):
-                file.write(_line(told))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    part.write_bytes(b"".join(map(_line, staying)))
+    files.sync(part)
+    files.move(part, path)
+    return True
 
 
 def lines_of(path: Path) -> Iterator[dict[str, Any]]:

@@ -150,7 +150,9 @@ def _of_the_backup(situation: Situation) -> Banner:
     )
     if backup.state is State.AWAY:
         return Banner(WARNING, _("The backup is not written: the stick is away"), detail + " " + _("Plug it in."))
-    return Banner(WARNING, _("The backup cannot be written"), detail + " " + _("Use another stick."), backup.failure or "")
+    return Banner(
+        WARNING, _("The backup cannot be written"), detail + " " + _("Use another stick."), backup.failure or ""
+    )
 
 
 def _of_a_lost_address(address: str, names: Sequence[str]) -> Banner:

@@ -108,9 +108,10 @@ def test_the_log_is_one_line_an_event_and_steers_nothing(
     told = capfd.readouterr().err
     assert_harmless(told)
     lines = told.splitlines()
+    assert len(lines) == 2
     assert "forged" in lines[0]
-    assert lines[1].endswith("ERROR x: a fault")
-    assert any(line.startswith("ValueError: ") for line in lines)
+    assert "ERROR x: a fault | Traceback" in lines[1]
+    assert "| ValueError: " in lines[1]
 
 
 def test_csv_on_a_terminal_steers_nothing_and_is_no_formula(desk: Desk, hosted: HostedBox, stub: StubUpstream) -> None:

@@ -28,6 +28,7 @@ class Evening:
         self.key = box.add_device("Gate of Grace", "1", key=new_key())
         box.start()
         self.is_online()
+        wait_until(lambda: self.box.lists()[0]["tickets"] > 0, WITHIN_S, "the first pull")
         self.scan("secret-of-ada")
         self.is_pushed()
 

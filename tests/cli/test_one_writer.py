@@ -181,7 +181,7 @@ def test_a_command_that_is_interrupted_leaves_the_box_to_finish(
     desk.add_list(stub)
     hosted.start()
     desk.run("sync")
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG", logger="edgebox")
     asked, hold = threading.Event(), Hold()
     run = actions.run
 

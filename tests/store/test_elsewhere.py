@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebox.purging import OWN_FILES
 from edgebox.store.db import DATABASE_NAME, connect
 from edgebox.store.elsewhere import clean_folder
 from edgebox.store.purger import remains
@@ -120,7 +121,7 @@ def test_a_copy_that_cannot_be_written_is_named(parting: Parting) -> None:
 
 def test_the_box_s_own_files_are_left_alone(parting: Parting) -> None:
     parting.purge()
-    own = [parting.data_dir / f"{DATABASE_NAME}{end}" for end in ("", "-wal", "-shm")]
+    own = [parting.data_dir / name for name in OWN_FILES]
     before = parting.store.purger.look(parting.staying.id)
     cleaned = clean_folder(parting.data_dir, parting.store.purger.ended(), EIGHT, own=own)
     assert (cleaned.done, cleaned.left) == ((), ())
