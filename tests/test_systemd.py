@@ -15,6 +15,7 @@ from tests.support.machine import require
 UNITS = REPOSITORY / "systemd"
 UNIT = UNITS / "edgebox.service"
 PURGE = UNITS / "edgebox-purge.service"
+BACKUP = UNITS / "edgebox-backup.service"
 PROGRAM = "/opt/edgebox/current/bin/edgebox"
 MAX_EXPOSURE = 1.5
 
@@ -40,7 +41,7 @@ def test_all_are_clean_for_systemd(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     copies = []
-    for unit in sorted(UNITS.glob("*.[st]*")):
+    for unit in sorted(path for path in UNITS.iterdir() if path.is_file()):
         copy = tmp_path / unit.name
         copy.write_text(unit.read_text().replace(PROGRAM, str(program)))
         copies.append(str(copy))
@@ -51,7 +52,7 @@ def test_all_are_clean_for_systemd(tmp_path: Path) -> None:
     assert (verify.returncode, verify.stdout + verify.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("unit", [UNIT, PURGE], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [UNIT, PURGE, BACKUP], ids=lambda unit: unit.name)
 def test_systemd_rates_it_as_hardened(unit: Path) -> None:
     rated = analyze("security", "--offline=true", f"--threshold={MAX_EXPOSURE * 10:.0f}", "--no-pager", str(unit))
     assert rated.returncode == 0, rated.stdout + rated.stderr
@@ -116,13 +117,32 @@ def test_avahi_is_told_a_service_that_it_understands() -> None:
     assert {port.text for port in group.iter("port")} == {"8000"}
 
 
-def test_names_are_removed_at_night_by_the_box_s_own_user() -> None:
-    unit, timer = settings(PURGE), settings(UNITS / "edgebox-purge.timer")
+@pytest.mark.parametrize("path", [PURGE, BACKUP], ids=lambda path: path.name)
+def test_what_a_timer_starts_runs_as_the_box_does(path: Path) -> None:
+    unit = settings(path)
 
-    assert unit["ExecStart"] == [f"{PROGRAM} purge --due"]
     assert unit["Type"] == ["oneshot"]
     for key in ("User", "UMask", "StateDirectory", "StateDirectoryMode", "NoNewPrivileges", "ProtectSystem"):
         assert unit[key] == settings()[key], key
     assert set(unit["Environment"]) <= set(settings()["Environment"])
+
+
+def test_names_are_removed_at_night() -> None:
+    timer = settings(UNITS / "edgebox-purge.timer")
+
+    assert settings(PURGE)["ExecStart"] == [f"{PROGRAM} purge --due"]
     assert timer["OnCalendar"] == ["*-*-* 05:00:00"]
     assert timer["OnBootSec"], "a box that is off at night"
+
+
+def test_the_stick_is_mounted_for_the_box_alone_where_it_looks_for_it() -> None:
+    mount = settings(UNITS / "media-edgebox.mount")
+
+    (where,) = mount["Where"]
+    assert f"EDGEBOX_BACKUP_FOLDER={where}" in settings()["Environment"]
+    for unit in (UNIT, BACKUP):
+        assert settings(unit)["ReadWritePaths"] == [f"-{where}"]
+    (options,) = mount["Options"]
+    assert {"uid=edgebox", "fmask=0177", "dmask=0077", "noexec"} <= set(options.split(","))
+    assert settings(BACKUP)["ExecStart"] == [f"{PROGRAM} backup --due"]
+    assert settings(UNITS / "edgebox-backup.timer")["OnUnitActiveSec"] == ["15min"]
