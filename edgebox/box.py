@@ -28,6 +28,7 @@ from edgebox.ops.metrics import Metrics
 from edgebox.purging import Hindrance, Purging
 from edgebox.registering import ActionError as ActionError  # what the actions here raise
 from edgebox.registering import Offer, Registrar
+from edgebox.removing import Exported, remove_with_export
 from edgebox.scanners import Scanners
 from edgebox.store import Store, StoreError
 from edgebox.store.attempts import Sighting
@@ -265,12 +266,26 @@ class Box:
         """Register a list that a connection offers, by pretix's id of it. Raises ActionError, an UpstreamError."""
         return self._added(self._registrar.add_offered(event, upstream_list, connection_id=connection_id, name=name))
 
-    def remove_list(self, list_id: int) -> None:
-        """Forget a list. Raises Refused while check-ins are pending or parked, ActionError for an unknown one."""
-        self.get_list(list_id)
-        self.store.lists.remove(list_id, self.clock.now())
-        self.sync.remove(list_id)
-        log.info("list %d was removed", list_id)
+    def remove_list(self, list_id: int, *, force: bool = False) -> Exported | None:
+        """Forget a list. Raises Refused while check-ins are pending or parked, ActionError for an unknown one.
+
+        `force`: those are written to a file before, which it tells, and not told upstream any more. Raises StoreError
+        where that cannot be; the list is still there then.
+        """
+        list_, exported = self.get_list(list_id), None
+        if force:
+            self.sync.remove(list_id, wait=True)  # nothing is told any more of what the file will hold
+            try:
+                exported = remove_with_export(self.store, self.config.data_dir, list_id, self.clock.now())
+            except BaseException:
+                if self.store.lists.get(list_id) is not None:
+                    self.sync.add(list_)
+                raise
+        else:
+            self.store.lists.remove(list_id, self.clock.now())
+            self.sync.remove(list_id)
+        log.info("list %d was removed; %d check-ins exported", list_id, exported.checkins if exported else 0)
+        return exported
 
     def pause_list(self, list_id: int, is_paused: bool) -> None:
         """Stop or go on with the sync of a list; scanning goes on either way. Raises ActionError."""

@@ -136,11 +136,14 @@ def deed_row(deed: Deed) -> dict[str, Any]:
     }
 
 
-def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> None:
+def write_csv(
+    file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, Any]], *, has_head: bool = True
+) -> None:
     """Rows as CSV; text that a spreadsheet would take for a formula gets an apostrophe before it. Control characters,
     which a terminal would obey, are replaced."""
     writer = csv.DictWriter(file, columns)
-    writer.writeheader()
+    if has_head:
+        writer.writeheader()
     for row in rows:
         writer.writerow({column: _cell(value) for column, value in row.items()})
 

@@ -16,6 +16,7 @@ from edgebox.clock import Clock
 from edgebox.datadir import LOCK_NAME, SOCKET_NAME
 from edgebox.model import Catalog, CheckInList
 from edgebox.registering import ActionError
+from edgebox.removing import exports_folder, exports_of
 from edgebox.rules import zone_of
 from edgebox.store import Store
 from edgebox.store.damage import NOTICE
@@ -248,11 +249,12 @@ class Purging:
     def _clean(self, folders: Sequence[Path], report: Report) -> Cleaned:
         """Every copy that can be reached, of every list that was ever purged: a stick may have been away."""
         keys = self._store.purger.ended()
-        own = [(self._data_dir / name).resolve() for name in OWN_FILES]
+        own = [*(self._data_dir / name for name in OWN_FILES), exports_folder(self._data_dir)]
+        own = [path.resolve() for path in own]
         cleaned = Cleaned()
         if not keys:
             return cleaned
-        cleaned += self._clean_replaced()
+        cleaned += self._clean_replaced() + self._clean_exports([key.list_id for key in keys])
         for folder in dict.fromkeys(path.resolve() for path in (self._data_dir, *self.folders(), *folders)):
             report(f"looking for copies in {folder}", 0)
             cleaned += clean_folder(folder, keys, self._clock.now(), own=own)
@@ -266,6 +268,17 @@ class Purging:
             return Cleaned(left=tuple((path, why) for path in self._store.restorations.forget()))
         except OSError as error:
             return Cleaned(left=((self._data_dir / FOLDER, error.strerror or str(error)),))
+
+    def _clean_exports(self, list_ids: Sequence[int]) -> Cleaned:
+        """What was exported of a list as it was removed."""
+        cleaned = Cleaned()
+        for path in (path for list_id in list_ids for path in exports_of(self._data_dir, list_id)):
+            try:
+                path.unlink()
+                cleaned += Cleaned(done=(path,))
+            except OSError as error:
+                cleaned += Cleaned(left=((path, error.strerror or str(error)),))
+        return cleaned
 
     def _taken_along(self) -> tuple[str, ...]:
         """Who downloaded a backup, and when: it can be anywhere."""

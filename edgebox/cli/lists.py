@@ -129,15 +129,20 @@ def offered(context: Context, as_json: bool, connection: int | None) -> None:
 
 @lists.command()
 @click.argument("list_id", metavar="ID", type=NUMBER)
+@click.option("--force", is_flag=True, help="Also while check-ins wait; they are written to a file before.")
 @pass_context
-def remove(context: Context, list_id: int) -> None:
+def remove(context: Context, list_id: int, force: bool) -> None:
     """Forget a list and its tickets.
 
-    Refused while check-ins wait to be pushed. The journal stays (edgebox export). Devices of the list are told that
+    Refused while check-ins wait to be pushed. With --force those are written to a CSV file in the data directory's
+    exports/ before, and are not pushed any more. The journal stays (edgebox export). Devices of the list are told that
     the event is unknown.
     """
-    context.call("lists.remove", list_id=list_id)
+    removed = context.call("lists.remove", list_id=list_id, force=force)
     click.echo(f"List {list_id} was removed; its journal stays.")
+    if removed["path"]:
+        what = show.count(removed["exported"], "check-in")
+        click.echo(f"{what} that upstream does not have: {show.printable(removed['path'])}")
 
 
 def _from_qr(text: str) -> tuple[str, str]:

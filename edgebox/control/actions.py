@@ -143,6 +143,11 @@ def _added(list_: CheckInList, problems: Sequence[UpstreamError] = ()) -> dict[s
     }
 
 
+def _remove_list(box: Box, list_id: int, force: bool = False) -> dict[str, Any]:
+    exported = box.remove_list(list_id, force=force)
+    return {"exported": exported.checkins if exported else 0, "path": str(exported.path) if exported else None}
+
+
 def _devices(box: Box) -> dict[str, Any]:
     foreign = foreign_repeats(box.store.reading())
     devices = []
@@ -261,7 +266,7 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "connections": _connections,
     "connections.add": _connect,
     "connections.remove": lambda box, connection_id: box.disconnect(connection_id),
-    "lists.remove": lambda box, list_id: box.remove_list(list_id),
+    "lists.remove": _remove_list,
     "devices": _devices,
     "devices.add": _add_device,
     "devices.show": lambda box, name: _shown(box, box.store.devices.named(name)),

@@ -77,6 +77,7 @@ _KINDS: dict[str, Callable[[object], bool]] = {
     "allow_search": _is_flag,
     "show_info": _is_flag,
     "wipe": _is_flag,
+    "force": _is_flag,
     "checkin_id": _is_number,
     "reason": _or_none(_is_text),
     "role": _is_role,

@@ -19,6 +19,9 @@ from edgebox.store.numbers import Numbers
 from edgebox.store.readers import Readers
 from edgebox.store.writer import Writer
 
+WAITING = frozenset({CheckInState.PENDING, CheckInState.PARKED})
+"""What upstream does not have, and would yet be told."""
+
 _DOUBTFUL_TIMES = frozenset({ConflictReason.CLOCK_UNTRUSTED, ConflictReason.DATETIME_IMPLAUSIBLE})
 
 _COLUMNS = "SELECT checkin.*, ticket.secret AS ticket_secret, coalesce(device.name, checkin.staff_name) AS device_name"
@@ -96,6 +99,14 @@ class Journal:
                 (list_id,),
             ).fetchone()[0]
         return Backlog(pending, conflicts, from_text(oldest[0]) if oldest else None)
+
+    def waiting(self, list_id: int) -> int:
+        """How many check-ins of a list upstream does not have and would yet be told."""
+        with self._readers.reading() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM checkin WHERE list_id = ? AND state IN ('pending', 'parked')", (list_id,)
+            ).fetchone()
+        return int(row[0])
 
     def settle(
         self, checkin: CheckIn, at: datetime, *, conflict: ConflictReason | None = None, note: str | None = None
@@ -320,8 +331,8 @@ class ExportedCheckIn:
     """Where staff undid it."""
 
 
-def export(connection: Connection, list_id: int | None = None) -> Iterator[ExportedCheckIn]:
-    """The whole journal in the store's order, removed lists included; streams."""
+def export(connection: Connection, list_id: int | None = None, *, after_id: int = 0) -> Iterator[ExportedCheckIn]:
+    """The whole journal in the store's order, removed lists included; streams. `after_id`: what came after that."""
     with reading(connection):
         rows = connection.execute(
             f"{_COLUMNS}, order_code, attendee_name, item_id, list.name AS list_name,"
@@ -330,8 +341,8 @@ def export(connection: Connection, list_id: int | None = None) -> Iterator[Expor
             " FROM checkin LEFT JOIN device ON device.id = device_id"
             " JOIN ticket ON ticket.id = ticket_id JOIN list ON list.id = checkin.list_id"
             " JOIN source ON source.id = list.source_id LEFT JOIN cancellation ON cancellation.checkin_id = checkin.id"
-            " WHERE ? IS NULL OR checkin.list_id = ? ORDER BY checkin.id",
-            (list_id, list_id),
+            " WHERE checkin.id > ? AND (? IS NULL OR checkin.list_id = ?) ORDER BY checkin.id",
+            (after_id, list_id, list_id),
         )
         for row in rows:
             yield ExportedCheckIn(

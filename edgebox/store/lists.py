@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -38,6 +39,9 @@ PUSHES_WRITTEN_EVERY = timedelta(minutes=1)
 EVER_AGO = datetime.min.replace(tzinfo=UTC)
 
 _USED = "SELECT source_id FROM list WHERE removed_at IS NULL"
+
+
+Export = Callable[[Connection, frozenset[int]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +125,33 @@ class Lists:
 
         return self._writer.write(job)
 
-    def remove(self, list_id: int, at: datetime) -> None:
+    def remove(self, list_id: int, at: datetime, *, export: Export | None = None) -> None:
         """Forget a list and its tickets; its journal stays, with the tickets that it names.
 
-        Raises Refused for an unknown list, and while check-ins are pending or parked. Where it is interrupted, the list
-        is gone and the next removal takes away what is left of its tickets.
+        Raises Refused for an unknown list, and while check-ins are pending or parked. With `export` those are dismissed
+        instead: it gets their ids, sees that they are kept, and says in what file. Where it is interrupted, the list is
+        gone and the next removal takes away what is left of its tickets.
         """
 
         def job(connection: Connection) -> None:
             require_list(connection, list_id)
-            if waiting := unsettled(connection, list_id):
+            rows = connection.execute(
+                "SELECT id FROM checkin WHERE list_id = ? AND state IN ('pending', 'parked')", (list_id,)
+            )
+            waiting = frozenset(row["id"] for row in rows)
+            if waiting and export is None:
                 raise Refused(
-                    f"list {list_id} has {waiting} check-ins that upstream does not have yet; nothing was removed: "
-                    "sync first, or retry or dismiss the parked ones (edgebox attention)"
+                    f"list {list_id} has {len(waiting)} check-ins that upstream does not have yet; nothing was removed:"
+                    " sync first, retry or dismiss the parked ones (edgebox attention), or have them written to a file"
+                    f" and removed with it (edgebox lists remove --force {list_id})"
                 )
+            kept_in = export(connection, waiting) if export else None
+            connection.execute(
+                "UPDATE checkin SET state = 'dismissed', closed_reason = coalesce(closed_reason || '; ', '') || ?,"
+                " conflict_closed_at = CASE WHEN conflict IS NULL THEN NULL ELSE coalesce(conflict_closed_at, ?) END"
+                " WHERE list_id = ? AND state IN ('pending', 'parked')",
+                (f"its list was removed; exported to {kept_in}", to_text(at), list_id),
+            )
             unused_id = forget(connection, list_id, at)
             for table in ("held", "told_checkin", "barred_secret"):
                 connection.execute(f"DELETE FROM {table} WHERE source_id = ?", (unused_id,))

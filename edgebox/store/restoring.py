@@ -124,8 +124,8 @@ def _restore(data_dir: Path, problem: str, is_readable: bool, now: Callable[[], 
             return problem
         raise StoreError(
             f"the database {path} cannot be used: {problem}. There is no good copy in {data_dir / copies.FOLDER} to "
-            f"restore it from, and nothing was changed. Put a backup in its place: edgebox restore, with a stick or a copy "
-            "(page Box of another day, Download a backup). To begin anew, with none of its check-ins, move "
+            "restore it from, and nothing was changed. Put a backup in its place: edgebox restore, with a stick or a "
+            "copy that was downloaded from the page Box. To begin anew, with none of its check-ins, move "
             "these files to another folder; keep them, for what is in them can still be read by somebody who knows how"
         )
     log.error("the database %s is damaged: %s", path, problem)

@@ -96,12 +96,14 @@ class Sync:
         if self._schedule is not None:
             self._schedule.add(line)
 
-    def remove(self, list_id: int) -> None:
-        """Look after a list no longer."""
+    def remove(self, list_id: int, *, wait: bool = False) -> None:
+        """Look after a list no longer; `wait`: what was under way has ended, too, or taken too long."""
         if self._schedule is not None:
             self._schedule.remove(list_id)
         if line := self._lines.pop(list_id, None):
             line.close()
+            if wait:
+                line.wait_until_idle(STOP_WITHIN_S)
             used = {id(each.follower) for each in self._lines.values()}
             self._followers = {key: each for key, each in self._followers.items() if id(each) in used}
 

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from edgebox.box import ActionError, Box
 from edgebox.paper import sheet
+from edgebox.removing import exports_folder
 from edgebox.store.tickets import by_name
 from edgebox.web import connections
 from edgebox.web.connections import Offers
@@ -20,6 +21,7 @@ from edgebox.web.errands import Errands, Outcome
 from edgebox.web.fields import ID
 from edgebox.web.now import live, run_view
 from edgebox.web.people import for_lead, me
+from edgebox.web.words import checkins
 
 
 def register(web: Blueprint, box: Box) -> None:
@@ -106,12 +108,22 @@ def register(web: Blueprint, box: Box) -> None:
     @for_lead
     def ask_to_remove(list_id: int) -> str:
         list_ = box.get_list(list_id)
+        text = _("Its devices are told that the event is unknown, and nobody is let in by it. The journal stays.")
+        waiting = box.store.journal.waiting(list_id)
+        if waiting:
+            text += " " + _(
+                "Not at the ticket server yet: %(checkins)s. What is not there is written to a file in %(folder)s"
+                " before, and never sent.",
+                checkins=checkins(waiting),
+                folder=str(exports_folder(box.config.data_dir)),
+            )
         return render_template(
             "confirm.html",
             title=_("Remove %(name)s?", name=list_.name),
-            text=_("Its devices are told that the event is unknown, and nobody is let in by it. The journal stays."),
+            text=text,
             action=url_for("web.remove_list", list_id=list_id),
-            button=_("Remove it"),
+            force=waiting > 0,
+            button=_("Export and remove it") if waiting else _("Remove it"),
             back="web.lists",
         )
 
@@ -119,9 +131,14 @@ def register(web: Blueprint, box: Box) -> None:
     @for_lead
     def remove_list(list_id: int) -> Response:
         name = box.get_list(list_id).name
-        box.remove_list(list_id)
-        box.did(me().name, me().role, "removed a list", name)
+        exported = box.remove_list(list_id, force="force" in request.form)
+        box.did(me().name, me().role, "removed a list", f"{name}, {exported.path}" if exported else name)
         flash(_("%(name)s was removed; its journal stays.", name=name), "success")
+        if exported:
+            what = checkins(exported.checkins)
+            flash(
+                _("Not sent, but written to %(path)s: %(checkins)s.", checkins=what, path=str(exported.path)), "warning"
+            )
         return redirect(url_for("web.lists"))
 
 

@@ -80,8 +80,8 @@ def test_a_paused_list_goes_on_scanning_and_is_synced_again_later(people: People
 
     page.goto(f"{own_venue.box.url}/lists")
     page.get_by_role("link", name="Remove").click()
-    page.get_by_role("button", name="Remove it").click()
-    expect(page.get_by_role("alert")).to_contain_text("nothing was removed")
+    expect(page.locator("main")).to_contain_text("Not at the ticket server yet: 1 check-in.")
+    page.get_by_role("link", name="No, go back").click()
 
     page.get_by_role("button", name="Sync again").click()
     expect(card(page, "Main entrance").locator(".facts")).to_contain_text(re.compile(r"Waiting\s*0"), timeout=LIVE_MS)
@@ -94,6 +94,20 @@ def test_a_paused_list_goes_on_scanning_and_is_synced_again_later(people: People
     expect(page.locator("main")).to_contain_text("No lists yet")
     assert own_venue.box.get(own_venue.keys[GATE_A], "status/").status_code == 404
     assert len(own_venue.journal()) == 1
+
+
+def test_a_list_that_cannot_be_synced_any_more_is_removed_and_where_its_check_ins_are_is_told(
+    people: People, own_venue: Venue
+) -> None:
+    own_venue.stub.stop()
+    assert own_venue.scan(next(own_venue.fresh_tickets()))["status"] == "ok"
+    page = people.staff(own_venue, Role.LEAD)
+    page.goto(f"{own_venue.box.url}/lists")
+    page.get_by_role("link", name="Remove").click()
+    page.get_by_role("button", name="Export and remove it").click()
+    told = page.get_by_text(re.compile(r"Not sent, but written to /.*\.csv: 1 check-in\."))
+    expect(told).to_be_visible()
+    assert [row["state"] for row in own_venue.journal()] == ["dismissed"]
 
 
 def test_the_box_tells_its_health_and_hands_over_a_backup(lead: Page, venue: Venue, tmp_path: Path) -> None:

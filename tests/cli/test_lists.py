@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import date
 from pathlib import Path
@@ -245,6 +246,38 @@ def test_a_list_with_a_parked_check_in_is_removed_once_that_is_dismissed(
     beside.run("attention", "dismiss", "1")
     beside.run("lists", "remove", "1")
     assert [row["state"] for row in beside.checkins()] == ["dismissed"]
+
+
+def test_a_list_is_removed_by_force_once_what_waits_is_in_a_file(
+    beside: Desk, hosted: HostedBox, stub: StubUpstream
+) -> None:
+    stub.add_ticket("guest1", attendee_name="Ada Lovelace", order="ABCDE")
+    beside.add_list(stub)
+    key = beside.add_device()
+    stub.stop()
+    assert hosted.redeem(key, "guest1", nonce="nonce1").json()["status"] == "ok"
+    assert "edgebox lists remove --force 1" in beside.refused("lists", "remove", "1")
+
+    said = beside.run("lists", "remove", "--force", "1")
+
+    assert "List 1 was removed; its journal stays.\n1 check-in that upstream does not have: " in said
+    path = Path(said.strip().rpartition(": ")[2])
+    assert path.parent == beside.data_dir / "exports"
+    [row] = csv.DictReader(path.read_text("utf-8").splitlines())
+    assert [row[name] for name in ("list", "order", "name", "secret", "nonce", "state")] == [
+        "1", "ABCDE", "Ada Lovelace", "guest1", "nonce1", "pending",
+    ]  # fmt: skip
+    assert beside.lists() == []
+    [kept] = beside.checkins()
+    assert kept == {**kept, "state": "dismissed", "closed_reason": f"its list was removed; exported to {path.name}"}
+
+
+def test_a_list_of_which_nothing_waits_is_removed_by_force_without_a_file(any_desk: Desk, stub: StubUpstream) -> None:
+    any_desk.add_list(stub)
+
+    assert any_desk.run("lists", "remove", "1", "--force") == "List 1 was removed; its journal stays.\n"
+    assert not (any_desk.data_dir / "exports").exists()
+    assert "there is no list 1" in any_desk.refused("lists", "remove", "--force", "1")
 
 
 def test_without_lists_it_says_where_it_looked_and_how_to_add_one(desk: Desk) -> None:

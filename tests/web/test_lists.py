@@ -106,6 +106,38 @@ def test_a_list_with_checkins_that_wait_is_not_removed(house: House, lead: Brows
     assert house.list_.id == 1
 
 
+def test_a_list_with_checkins_that_wait_goes_once_they_are_in_a_file_and_who_asks_is_told_before(
+    house: House, lead: Browser
+) -> None:
+    assert "Not at the ticket server yet" not in lead.get("/lists/1/remove").text
+    house.scan("secret-of-ada")
+    house.scan("secret-of-bob")
+    question = lead.get("/lists/1/remove").text
+    folder = house.box.config.data_dir / "exports"
+    assert f"Not at the ticket server yet: 2 check-ins. What is not there is written to a file in {folder}" in question
+    assert re.search(r'name="force" value="1".*Export and remove it', question, re.DOTALL)
+
+    lead.post("/lists/1/remove", force="1", back="web.lists")
+
+    [path] = folder.iterdir()
+    shown = lead.get("/lists").text
+    assert f"Not sent, but written to {path}: 2 check-ins." in shown
+    assert "No lists yet" in shown
+    assert path.read_text("utf-8").count("secret-of-") == 2
+    assert house.deeds()[-1][2:] == ("removed a list", f"Default, {path}")
+    assert [checkin.state for checkin in house.checkins()] == ["dismissed", "dismissed"]
+
+
+def test_who_was_not_told_of_checkins_that_wait_does_not_remove_the_list(house: House, lead: Browser) -> None:
+    """One was scanned while the question stood there."""
+    question = lead.get("/lists/1/remove").text
+    assert "force" not in question
+    house.scan("secret-of-ada")
+    lead.post("/lists/1/remove", back="web.lists")
+    assert "nothing was removed" in lead.get("/lists").text
+    assert "1 check-in." in lead.get("/lists/1/remove").text
+
+
 def test_no_page_shows_the_key_of_a_list(house: House, lead: Browser) -> None:
     assert house.stub.key not in lead.get("/lists").text
 
