@@ -57,8 +57,13 @@ MAX_REASON_CHARS = 50
 
 MAX_QUESTIONS = 10_000
 
-_STREAMED = frozenset({"results.item", "questions.item", "version"})
-"""What a download tells, as ijson names the places."""
+MAX_DEPTH = 50
+"""Objects and lists in each other; a question's option is the fifth."""
+
+_LISTS = frozenset({"results", "questions"})
+"""What a download tells one by one."""
+
+_STARTS, _ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
 
 _LATER = frozenset({408, 425, 429})
 """Request Timeout, Too Early, Too Many Requests: the same request is fine a little later."""
@@ -254,11 +259,11 @@ class Snapshot:
 
     def tickets(self) -> Iterator[ToldTicket]:
         """All tickets, as they come; those of the wrong shape are left out until `catalog` tells of them."""
-        for prefix, value in self._objects():
+        for place, value in self._objects():
             try:
-                if prefix == "results.item":
+                if place == "results":
                     yield read_ticket(value, self._names)
-                elif prefix == "questions.item":
+                elif place == "questions":
                     self._questions.append(read_question(value))
                 else:
                     self._version = read_version(value)
@@ -269,27 +274,40 @@ class Snapshot:
         self._answer.trust_date(self._clock)
 
     def _objects(self) -> Iterator[tuple[str, Any]]:
-        """Each ticket, each question and the version, with the place where it stands; it ends with a whole body."""
+        """Each ticket, each question and the version, with the name under which it stands; it ends with a whole body.
+
+        Where something stands is counted here: ijson would write the whole way to it beside each bracket, which costs
+        gigabytes where somebody sends nothing but brackets.
+        """
         events = ijson.sendable_list()
-        parser = ijson.parse_coro(events, use_float=True)
+        parser = ijson.basic_parse_coro(events, use_float=True)
         builder: ijson.ObjectBuilder | None = None
-        is_download = False
+        name = ""
+        listed = is_download = False
+        depth = 0
         size_bytes = quiet_bytes = 0
         for chunk in self._answer.chunks():
             size_bytes += len(chunk)
             quiet_bytes += len(chunk)
             _feed(parser, chunk)
-            for prefix, event, value in events:
-                if prefix in _STREAMED:
+            for event, value in events:
+                depth -= event in _ENDS
+                if event == "map_key" and depth == 1:
+                    name = value
+                elif (depth == 2 and listed) or (depth == 1 and name == "version"):
                     builder = builder or ijson.ObjectBuilder()
                     builder.event(event, value)
-                    if event not in ("start_map", "start_array", "map_key"):
+                    if event not in _STARTS:
                         found, builder, quiet_bytes = builder.value, None, 0
-                        yield prefix, found
+                        yield name, found
                 elif builder is not None:
                     builder.event(event, value)
-                elif prefix == "results":
-                    is_download = is_download or event == "start_array"
+                elif depth == 1:
+                    listed = event == "start_array" and name in _LISTS
+                    is_download = is_download or (listed and name == "results")
+                depth += event in _STARTS
+                if depth > MAX_DEPTH:
+                    raise _odd("download: it is nested deeper than anything of upstream's")
             events.clear()
             if size_bytes > MAX_SNAPSHOT_BYTES or quiet_bytes > MAX_QUIET_BYTES:
                 raise _odd("download: an answer of absurd size")

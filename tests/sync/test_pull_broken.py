@@ -166,6 +166,30 @@ def test_a_secret_that_comes_twice_counts_once(venue: Venue, stub: StubUpstream)
     assert len(venue.tickets()) == 3
 
 
+@pytest.mark.parametrize("where", ["results", "data", "version", "questions"])
+@pytest.mark.parametrize("brackets", ["[]", '{"a":', '[{"a":'], ids=["lists", "objects", "both"])
+def test_brackets_within_brackets_cost_no_memory(where: str, brackets: str) -> None:
+    """With the whole way to it beside each, these would take a hundred megabytes, and twice as many four times that."""
+    opens, depth = brackets.removesuffix("]"), 4_000
+    body = f'{{"version": 3, "results": [], "{where}": {opens * depth}'.encode()
+    status = answer(json.dumps({"version": 3, "event": {"name": "Demo"}, "items": []}).encode())
+
+    def serve(connection: Connection) -> None:
+        while (request := connection.request()) is not None:
+            connection.send(answer(body) if b"/download/" in request else status)
+
+    with upstream_of(serve) as upstream:
+        catalog = upstream.describe().catalog
+        tracemalloc.start()
+        try:
+            with pytest.raises(NotUpstream, match="nested deeper"), upstream.pull(catalog) as told:
+                list(told.tickets())
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak_bytes < 5_000_000
+
+
 def test_a_pull_keeps_little_in_memory(venue: Venue, stub: StubUpstream) -> None:
     count = 6_000
     ticket = json.dumps(stub.told(stub.add_ticket("secret000000"), False)).encode()
