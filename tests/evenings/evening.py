@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.evenings.faults import Fault
+from tests.evenings.faults import FAULTS, Fault
 from tests.evenings.model import Model
 from tests.evenings.phones import DROID, NoAnswer, Phone
 from tests.evenings.plan import Plan, Step
-from tests.evenings.upstreams import NewPretix, OldPretix, Push
+from tests.evenings.upstreams import Identity, NewPretix, OldPretix, Push, ticket_of
 from tests.evenings.words import ENTRY, OK, USED, Ask, CheckIn, Row, When
 
 
@@ -47,6 +47,8 @@ class Evening(ABC):
     phones: list[Phone]
     journal: Journal
     lock: threading.RLock
+    is_clock_right = False
+    """Whether it is, even while the box does not know that."""
 
     def __init__(self, plan: Plan, *, is_loose: bool) -> None:
         self.plan = plan
@@ -57,6 +59,8 @@ class Evening(ABC):
         self._queues: dict[int, list[Ask]] = defaultdict(list)
         self._prints: dict[str, list[str]] = defaultdict(list)
         self._nonces = 0
+        self._weather: Fault | None = None
+        """What goes wrong with each request."""
         self._last_push: Push | None = None
 
     def happen(self) -> None:
@@ -106,10 +110,6 @@ class Evening(ABC):
         """Whether the box must know the time by now."""
 
     @abstractmethod
-    def link_is_back(self) -> None:
-        """Nothing goes wrong any more."""
-
-    @abstractmethod
     def drain(self) -> None:
         """Sync until nothing is left, and once more."""
 
@@ -131,6 +131,16 @@ class Evening(ABC):
         self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], form: Any = None, json: Any = None
     ) -> tuple[int, Any]: ...
 
+    # --- the network --------------------------------------------------------------------------------------------------
+
+    def weather(self, *, fault: str | None) -> None:
+        with self.lock:
+            self._weather = FAULTS[fault] if fault else None
+
+    def link_is_back(self) -> None:
+        """Nothing goes wrong any more."""
+        self.weather(fault=None)
+
     # --- what upstream tells ------------------------------------------------------------------------------------------
 
     def changed(self, ticket: str) -> None:
@@ -142,35 +152,47 @@ class Evening(ABC):
     def pushed(self, push: Push) -> None:
         self.story.append(f"      upstream: {push}")
         checkin = self.model.find(push.nonce, push.ticket, push.list_id, push.direction)
-        checkin.is_told = True
         self.model.reached(checkin, push.at, push.refusal, forced=push.forced, stored=push.stored)
         self._last_push = push
 
-    def push_came_to(self, nonce: str, secret: str, list_id: int, direction: str, fault: Fault | None) -> None:
+    def push_arrives(self, push: Identity) -> None:
+        """A push is on its way to upstream, however far it comes."""
+        self._checkin_of(push).is_told = True
+
+    def push_came_to(self, push: Identity, fault: Fault | None) -> None:
         """A push is through, with upstream's answer or with a fault."""
-        push, self._last_push = self._last_push, None
-        ticket = secret.partition("print")[0]
-        checkin = self.model.find(nonce, ticket, list_id, direction)
-        checkin.is_told = True
+        answered, self._last_push = self._last_push, None
+        checkin = self._checkin_of(push)
         if fault is None:
-            assert push is not None
-            self.model.heard(checkin, push.refusal, is_last_word=push.is_last_word)
+            assert answered is not None
+            self.model.heard(checkin, answered.refusal, is_last_word=answered.is_last_word)
         else:
             self.model.troubled(checkin, is_final=fault.is_final)
 
+    def _checkin_of(self, push: Identity) -> CheckIn:
+        nonce, secret, list_id, direction = push
+        return self.model.find(nonce, ticket_of(secret), list_id, direction)
+
     # --- at the door --------------------------------------------------------------------------------------------------
+
+    def new_rows(self) -> list[Row]:
+        """What the journal has that the model does not know of."""
+        return self.journal.rows(self.model.checkins[-1].id if self.model.checkins else 0)
+
+    def since(self, earliest: datetime, *, is_known: bool) -> When:
+        """From then until now."""
+        model, is_right = self.model, is_known or self.is_clock_right
+        return When(earliest, self.now(), model.boot, model.process, is_known, is_right)
 
     def ask(self, phone: Phone | None, ask: Ask, ticket_id: int = 0) -> Collection[str]:
         """A phone asks, or staff do with the ticket of this id."""
         with self.lock:
             known = self.knows_time()
-            last_id = self.model.checkins[-1].id if self.model.checkins else 0
             earliest = self.now()
             by_hand = self.check_in_by_hand
             answers = phone.ask(self, ask) if phone else by_hand(ticket_id, forced=ask.forced)
-            when = When(earliest, self.now(), self.model.boot, self.model.process, known)
             self.story.append(f"      {ask} -> {sorted(answers)}")
-            self.model.answered(ask, answers, self.journal.rows(last_id), when)
+            self.model.answered(ask, answers, self.new_rows(), self.since(earliest, is_known=known))
         return answers
 
     def scan(

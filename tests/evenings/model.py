@@ -22,7 +22,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import reduce
 from itertools import product
+from operator import or_
 
 from tests.evenings.words import (
     AGREED,
@@ -64,6 +66,8 @@ class Model:
         self._beliefs: dict[str, Belief] = {}
         self._covered: frozenset[int] | None = None
         """Of the pull under way: what was settled before it was asked for."""
+        self._covers: dict[str, list[frozenset[int]]] = {}
+        """Of pulls that may be under way, unseen: by ticket, what may have been settled when they were asked for."""
         self._seen: dict[str, Belief] = {}
         """What the pull under way has told, or may have."""
         self._first_pull = "none"
@@ -73,13 +77,25 @@ class Model:
     def upstream_is(self, ticket: str, standing: Standing, told: Iterable[Told]) -> None:
         self._truth[ticket] = standing, frozenset(told)
         if self._is_loose:
-            self._covered = frozenset(each.id for each in self.checkins if each.is_acknowledged)
-            self._beliefs[ticket] = self._believed(ticket) | self._now(ticket)
+            self._may_be_told(ticket)
         elif self._seen and self._is_paged:
             self._seen[ticket] = self._seen.get(ticket, self._belief(ticket)) | self._now(ticket)
 
+    def _may_be_told(self, ticket: str) -> None:
+        """Of a pull that nobody has seen being asked for."""
+        for covered in self._covers.setdefault(ticket, [frozenset()]):
+            self._beliefs[ticket] = self._belief(ticket) | self._now(ticket, covered)
+
+    def pulled(self, settled: Collection[int]) -> None:
+        """A pull was whole that nobody else saw, and nobody did anything meanwhile; these were settled before."""
+        for ticket in self._truth:
+            covers = self._covers[ticket]
+            self._covers[ticket] = [covered for covered in covers if covers[-1].intersection(settled) <= covered]
+            tells = [self._now(ticket, covered) for covered in self._covers[ticket]]
+            self._beliefs[ticket] = reduce(or_, tells)
+
     def pull_asks(self, settled: Collection[int]) -> None:
-        if self._covered is None or self._is_loose:
+        if self._covered is None:
             self._covered = frozenset(settled)
 
     def pull_tells(self) -> None:
@@ -96,12 +112,13 @@ class Model:
             self._first_pull = "whole" if is_whole else "broken"
         self._covered, self._seen = None, {}
 
-    def _now(self, ticket: str) -> Belief:
+    def _now(self, ticket: str, covered: frozenset[int] | None = None) -> Belief:
+        covered = self._covered or frozenset() if covered is None else covered
         standing, told = self._truth[ticket]
         standings = {standing}
         if standing is None:  # what was told before is withdrawn now
             standings = {known and (known[0], WITHDRAWN) for known in self._believed(ticket).standings}
-        return Belief(standings, {(told, self._covered or frozenset())})
+        return Belief(standings, {(told, covered)})
 
     def _belief(self, ticket: str) -> Belief:
         return self._beliefs.setdefault(ticket, Belief())
@@ -198,7 +215,7 @@ class Model:
         else:
             checkin.is_off = not checkin.when.earliest - AGREED <= at <= checkin.when.latest + AGREED
             checkin.is_corrected = checkin.when.boot == self.boot
-            if checkin.is_off and (checkin.when.is_known or checkin.is_corrected):
+            if checkin.is_off and (checkin.when.is_right or checkin.is_corrected):
                 raise Broken(f"the box could know when {checkin} was, and told upstream {at}")
         if refusal is None:
             checkin.taken = checkin.taken or ("forced" if forced else "plain")
@@ -208,6 +225,11 @@ class Model:
         """The box got upstream's answer to it."""
         if refusal is None:
             checkin.is_acknowledged = True
+            if self._is_loose:
+                checkin.refused_for_good = False  # a process that was killed may never have heard of that
+                ticket = checkin.ask.ticket
+                self._covers[ticket].append(self._covers[ticket][-1] | {checkin.id})
+                self._may_be_told(ticket)
         elif is_last_word:
             checkin.refused_for_good = True
             checkin.refusals.add("refused")

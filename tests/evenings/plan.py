@@ -15,6 +15,7 @@ OLD, NEW = "pretixdroid", "pretix"
 DIALECTS = (OLD, NEW)
 
 STEPS = 60
+STEPS_WITH_A_PROCESS = 40
 TICKETS = 6
 WRONG_CLOCKS = (0.0, -1.5, 1.5, 3600.0, -3600.0, -40 * 86400.0, 400 * 86400.0, -50 * 365 * 86400.0)
 
@@ -144,6 +145,7 @@ def _how(name: str, dice: Random, dialect: str) -> dict[str, Any]:
         "sync": lambda: {"list": dice.choice([1, 1, 2])},
         "look_up": lambda: {"ticket": ticket},
         "weather": lambda: {"fault": dice.choice([None, None, "refused", "portal", _fault(dice, dialect)])},
+        "kill": lambda: {"ticket": ticket, "phone": dice.randrange(5)},
         "reboot": lambda: {"off_s": dice.choice([60, 3600]), "clock_error_s": dice.choice(WRONG_CLOCKS)},
         "jump": lambda: {"by_s": dice.choice([-3600, 3600, 86400 * 30])},
         "rest": lambda: {"for_s": dice.choice([20, 60, 130, 620])},

@@ -1,13 +1,16 @@
-"""Running evenings in this process, and telling of those that fail."""
+"""Running evenings, and telling of those that fail."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.evenings.evening import Evening
 from tests.evenings.one_thread import one_thread
 from tests.evenings.plan import Plan, shrunk
+from tests.evenings.process import RealEvening
 from tests.evenings.simulated import SimulatedEvening
 
 
@@ -31,13 +34,22 @@ class Failure:
 
 
 def outcome(plan: Plan) -> Failure | None:
-    """What went wrong on this evening; None where every rule held."""
+    """What went wrong on this evening, in one process; None where every rule held."""
     with one_thread():
         evening = SimulatedEvening(plan)
         try:
             return failure_of(evening)
         finally:
             evening.close()
+
+
+def outcome_with_a_process(plan: Plan, data_dir: Path, env: Mapping[str, str] | None = None) -> Failure | None:
+    """The same with a real box, on a fresh directory; `env` is added to its environment."""
+    evening = RealEvening(plan, data_dir, env)
+    try:
+        return failure_of(evening, " --process")
+    finally:
+        evening.close()
 
 
 def failure_of(evening: Evening, options: str = "") -> Failure | None:

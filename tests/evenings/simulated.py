@@ -29,7 +29,7 @@ from tests.evenings.phones import Phone
 from tests.evenings.plan import NEW, SYNCS, Plan, Step
 from tests.evenings.setting_up import set_up
 from tests.evenings.times import Time
-from tests.evenings.upstreams import NewPretix, OldPretix
+from tests.evenings.upstreams import NewPretix, OldPretix, pushed_by
 from tests.evenings.words import OK, CheckIn
 
 LATENCY_S = 0.05
@@ -65,7 +65,6 @@ class SimulatedEvening(Evening):
         self.server = _server(plan, self.time.now)
         self.server.watcher = self
         self._wire = Wire(self.server, self.time.now, self._happens, self._between, self._told)
-        self._weather: Fault | None = None
         self._syncs: list[_Sync] = []
         self._has_heard = False
         self._home = Path(tempfile.mkdtemp(prefix="evening-", dir=_directory()))
@@ -126,7 +125,8 @@ class SimulatedEvening(Evening):
         self.box.close()
         self._end_of_process(self.box.config.data_dir)
 
-    def kill(self) -> None:
+    def kill(self, **asking: Any) -> None:
+        """Nobody asks in the very moment: there is one thread."""
         self._disk = self._copy_of_the_disk()
         raise Killed
 
@@ -202,12 +202,6 @@ class SimulatedEvening(Evening):
                 self._line(1).look_up()
         self.model.looked_up(name, self.server.found(name))
 
-    def weather(self, *, fault: str | None) -> None:
-        self._weather = FAULTS[fault] if fault else None
-
-    def link_is_back(self) -> None:
-        self._weather = None
-
     def drain(self) -> None:
         for _ in range(ROUNDS):
             self.time.pass_(700.0)
@@ -226,8 +220,8 @@ class SimulatedEvening(Evening):
         sync = self._syncs[-1] if self._syncs else None
         if call.word == "tickets" and sync and sync.step.name in ("pull", "sync"):
             self.model.pull_asks([row.id for row in self.journal.rows() if row.state == "settled"])
-        if call.word == "push":
-            self._checkin_of(call).is_told = True
+        if (push := pushed_by(call.request)) is not None:
+            self.push_arrives(push)
         self._between(call)
         fault = self._weather
         if sync is not None:
@@ -256,12 +250,8 @@ class SimulatedEvening(Evening):
 
     def _told(self, call: Call, fault: Fault | None) -> None:
         self._has_heard = self._has_heard or fault is None
-        if call.word == "push":
-            self.push_came_to(*_identity(call), fault)
-
-    def _checkin_of(self, call: Call) -> CheckIn:
-        nonce, secret, list_id, direction = _identity(call)
-        return self.model.find(nonce, secret.partition("print")[0], list_id, direction)
+        if (push := pushed_by(call.request)) is not None:
+            self.push_came_to(push, fault)
 
     # --- what the driver does -----------------------------------------------------------------------------------------
 
@@ -321,12 +311,3 @@ def _directory() -> Path | None:
 
 def _server(plan: Plan, now: Callable[[], datetime]) -> OldPretix | NewPretix:
     return NewPretix(plan.terms, now, is_served=False) if plan.dialect == NEW else OldPretix(plan.terms, now)
-
-
-def _identity(call: Call) -> tuple[str, str, int, str]:
-    """Nonce, secret, list and direction of a push."""
-    form = getattr(call.request, "form", None)
-    if form is not None:
-        return form["nonce"], form["secret"], 1, "entry"
-    body = call.request.json  # type: ignore[union-attr]
-    return body["nonce"], body["secret"], body["lists"][0], body["type"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
@@ -20,8 +22,10 @@ from edgebox.store.numbers import Numbers
 from edgebox.sync.push import Pusher
 from edgebox.upstream import Accepted, Poisonous, PushOutcome, Unreachable
 from edgebox.upstream.pretix import PretixUpstream
-from tests.evenings.plan import DIALECTS, NEW, make
-from tests.evenings.running import Failure, outcome, shortened
+from tests.evenings.drawing import let_happen
+from tests.evenings.plan import DIALECTS, NEW, OLD, STEPS_WITH_A_PROCESS, make
+from tests.evenings.running import Failure, outcome, outcome_with_a_process, shortened
+from tests.support.box import REPOSITORY
 
 TRIED = 60
 """One of so many evenings must fail. Most breakages show on the first or second."""
@@ -154,13 +158,25 @@ def test_it_is_found_out(monkeypatch: Patch, dialect: str, is_broken: Callable[[
     assert failure.rule.startswith("Broken "), failure
 
 
+def test_a_real_one_is_found_out(tmp_path: Path) -> None:
+    broken = "from edgebox.rules import decision\n\ndecision.is_used_up = lambda *facts: False\n"
+    (tmp_path / "sitecustomize.py").write_text(broken)
+    env = {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+    plans = (make(OLD, seed, STEPS_WITH_A_PROCESS) for seed in range(10))
+    outcomes = (outcome_with_a_process(plan, tmp_path / f"data{plan.seed}", env) for plan in plans)
+    failure = next(filter(None, outcomes))
+    assert failure.rule.startswith("Broken answered"), failure
+
+
 def test_a_failure_is_told_with_few_steps_and_how_to_have_it_again(monkeypatch: Patch) -> None:
     lets_in_twice(monkeypatch)
-    failure = first_failure(NEW)
-    short = shortened(failure)
-    assert short.rule == failure.rule
-    assert len(short.plan.steps) < 10
-    assert f"python -m tests.evenings {failure.plan.seed} --dialect pretix" in str(short)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        let_happen(TRIED, lambda seed: outcome(make(NEW, seed)), shortened=shortened)
+    told = str(failed.value)
+    assert len(re.findall(r"^\d+: ", told, re.MULTILINE)) < 10
+    again = re.search(r"^Again: python -m tests.evenings (\d+) --dialect pretix$", told, re.MULTILINE)
+    assert again is not None
+    assert outcome(make(NEW, int(again[1]))) is not None
 
 
 def first_failure(dialect: str) -> Failure:

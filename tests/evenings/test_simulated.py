@@ -2,68 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
+from tests.evenings.drawing import let_happen
 from tests.evenings.one_thread import one_thread
 from tests.evenings.plan import DIALECTS, NEW, OLD, make
-from tests.evenings.running import Failure, outcome, shortened
+from tests.evenings.running import outcome, shortened
 from tests.evenings.simulated import SimulatedEvening
 
 EVENINGS = {OLD: 60, NEW: 40}
 MANY = {OLD: 2000, NEW: 1000}
 
 
-class Failed(AssertionError):
-    """With what is to be told."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """What the box thinks of it all would fill a failure's pages."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
-
-
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_rule_holds(dialect: str) -> None:
-    let_happen(dialect, EVENINGS[dialect])
+    let_happen(EVENINGS[dialect], lambda seed: outcome(make(dialect, seed)), shortened=shortened)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_rule_holds_on_many_evenings(dialect: str) -> None:
-    let_happen(dialect, MANY[dialect])
-
-
-def let_happen(dialect: str, evenings: int) -> None:
-    """Evenings of random seeds. Of one that fails, what is told is its shortest form."""
-
-    @settings(
-        max_examples=evenings, deadline=None, database=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(st.integers(0, 10**9))
-    def happens(seed: int) -> None:
-        failure = outcome(make(dialect, seed))
-        if failure is not None:
-            raise Failed(failure)
-
-    try:
-        happens()
-    except Failed as failed:
-        pytest.fail(str(shortened(failed.failure)), pytrace=False)
+    let_happen(MANY[dialect], lambda seed: outcome(make(dialect, seed)), shortened=shortened)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -13,6 +13,7 @@ from tests.evenings.words import ENTRY, EXIT, Record, Standing, Terms, Told
 from tests.support.event import CANCELED, PAID, PENDING, StubCheckIn, parsed
 from tests.support.pretix import PretixStub, Response, check_in_list, order, position, said
 from tests.support.pretix import Request as PretixRequest
+from tests.support.upstream import Request as OldRequest
 from tests.support.upstream import StubUpstream
 
 PAGE_SIZE = 4
@@ -41,6 +42,26 @@ class Push:
     def is_last_word(self) -> bool:
         """Whether the box can do no more about this refusal."""
         return self.forced or self.refusal in NOT_FORCEABLE
+
+
+Identity = tuple[str, str, int, str]
+"""Nonce, secret, list and direction of a push."""
+
+
+def pushed_by(request: OldRequest | PretixRequest) -> Identity | None:
+    """What a request tells a check-in of; None where it is no push."""
+    if isinstance(request, OldRequest):
+        form = request.form
+        return (form["nonce"], form["secret"], 1, ENTRY) if request.verb == "redeem" else None
+    body = request.json
+    if not request.path.endswith("checkinrpc/redeem/"):
+        return None
+    return body["nonce"], body["secret"], body["lists"][0], body["type"]
+
+
+def ticket_of(secret: str) -> str:
+    """The name of the ticket that has this secret, or had."""
+    return secret.partition("print")[0]
 
 
 class Watcher(Protocol):
@@ -250,7 +271,7 @@ class NewPretix(PretixStub):
         held = None if ticket is None else self._position(ticket)
         list_id, direction, at = body["lists"][0], body["type"], datetime.fromisoformat(body["datetime"])
         if ticket is None or held is None or held["canceled"]:
-            self._tell(body, self._of_secret(body["secret"]), "invalid")
+            self._tell(body, ticket_of(body["secret"]), "invalid")
             return said({"detail": "Not found.", "status": "error", "reason": "invalid"}, 404)
         before = json.loads(json.dumps(held))
         terms = self.terms[list_id]
@@ -276,9 +297,6 @@ class NewPretix(PretixStub):
         if terms.several_entries or not any(direction == ENTRY for _, direction in here):
             return False
         return not terms.entry_after_exit or here[-1][1] != EXIT
-
-    def _of_secret(self, secret: str) -> str:
-        return secret.partition("print")[0]
 
     def _tell(self, body: Mapping[str, Any], ticket: str, refusal: str | None, *, stored: bool = False) -> None:
         at = datetime.fromisoformat(body["datetime"])

@@ -65,13 +65,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class When:
-    """When it was answered: between two moments, in which boot and process, and whether the box knew the time."""
+    """When it was answered: between two moments, in which boot and process; whether the box knew the time, and whether
+    its clock was right, known or not."""
 
     earliest: datetime
     latest: datetime
     boot: str
     process: int
     is_known: bool
+    is_right: bool
 
 
 @dataclass
@@ -107,8 +109,8 @@ class CheckIn:
 
     @property
     def at(self) -> datetime | None:
-        """Its time, as far as the box knows it."""
-        return self.ask.sent or (self.when.earliest if self.when.is_known or self.is_corrected else None)
+        """Its time, as far as the box goes by the right one."""
+        return self.ask.sent or (self.when.earliest if self.when.is_right or self.is_corrected else None)
 
     @property
     def is_far_off(self) -> bool:
