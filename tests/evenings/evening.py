@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,12 +186,16 @@ class Evening(ABC):
         return When(earliest, self.now(), model.boot, model.process, is_known, is_right)
 
     def ask(self, phone: Phone | None, ask: Ask, ticket_id: int = 0) -> Collection[str]:
-        """A phone asks, or staff do with the ticket of this id."""
+        """A phone asks, or staff do with the ticket of this id. Raises NoAnswer; then nothing is recorded."""
         with self.lock:
             known = self.knows_time()
             earliest = self.now()
             by_hand = self.check_in_by_hand
-            answers = phone.ask(self, ask) if phone else by_hand(ticket_id, forced=ask.forced)
+            try:
+                answers = phone.ask(self, ask) if phone else by_hand(ticket_id, forced=ask.forced)
+            except NoAnswer:
+                self.story.append(f"      {ask} -> no answer")
+                raise
             self.story.append(f"      {ask} -> {sorted(answers)}")
             self.model.answered(ask, answers, self.new_rows(), self.since(earliest, is_known=known))
         return answers
@@ -246,17 +251,18 @@ class Evening(ABC):
         name = self._name(ticket)
         ticket_id = self.journal.ticket_id(self._prints[name])
         if ticket_id is not None:
-            self.ask(None, Ask(name, forced=forced, ignores_unpaid=forced), ticket_id)
+            with suppress(NoAnswer):
+                self.ask(None, Ask(name, forced=forced, ignores_unpaid=forced), ticket_id)
 
     def undo(self, *, number: int) -> None:
-        with self.lock:
+        with self.lock, suppress(NoAnswer):
             if self.model.checkins:
                 checkin = self.model.checkins[-1 - number % len(self.model.checkins)]
                 if not checkin.is_undone:
                     self.model.undo(checkin, self.undo_by_hand(checkin))
 
     def close_conflict(self, *, number: int, way: str) -> None:
-        with self.lock:
+        with self.lock, suppress(NoAnswer):
             flagged = [row.id for row in self.journal.rows() if row.conflict is not None]
             if not flagged:
                 return

@@ -35,6 +35,7 @@ from tests.evenings.words import (
     UNKNOWN,
     UNPAID,
     USED,
+    VOID,
     WITHDRAWN,
     Ask,
     Belief,
@@ -165,6 +166,8 @@ class Model:
         return right
 
     def _why_not(self, ask: Ask, reason: str | None) -> str | None:
+        if reason == VOID:
+            return UNPAID
         passes = reason == UNPAID and ask.ignores_unpaid and self.terms[ask.list_id].include_pending
         return None if passes else reason
 
@@ -225,8 +228,8 @@ class Model:
         """The box got upstream's answer to it."""
         if refusal is None:
             checkin.is_acknowledged = True
+            checkin.refused_for_good = False  # of an earlier try, which the box could not note
             if self._is_loose:
-                checkin.refused_for_good = False  # a process that was killed may never have heard of that
                 ticket = checkin.ask.ticket
                 self._covers[ticket].append(self._covers[ticket][-1] | {checkin.id})
                 self._may_be_told(ticket)

@@ -65,6 +65,8 @@ class Phone:
         headers = {"Authorization": f"Device {self.key}"}
         status, told = gate.post("/proxyapi/v1/rpc/check/", query={}, headers=headers, json=body)
         _must_be_answered(status, told)
+        if told["type"] == "ERROR" and told["reasonExplanation"].startswith("Nothing was recorded"):
+            raise NoAnswer
         return _SCAN_MEANS[told["type"]]
 
 

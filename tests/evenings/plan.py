@@ -23,11 +23,11 @@ WEIGHTS = {
     "scan": 30, "again": 6, "scan_offline": 8, "upload": 7, "by_hand": 4, "undo": 5, "close_conflict": 3,
     "sell": 2, "set_order": 6, "cancel_position": 1, "reprint": 1, "others_scan": 5, "delete_check_in": 5,
     "push": 14, "pull": 12, "sync": 4, "probe": 2, "look_up": 2, "weather": 5,
-    "restart": 2, "kill": 2, "reboot": 2, "synchronise": 1, "jump": 2, "rest": 4,
+    "restart": 2, "kill": 2, "reboot": 2, "synchronise": 1, "jump": 2, "full_disk": 2, "rest": 4,
 }  # fmt: skip
 MEANWHILE = {
     "scan": 12, "again": 3, "upload": 4, "by_hand": 2, "undo": 4, "others_scan": 4, "delete_check_in": 4,
-    "set_order": 4, "cancel_position": 1, "push": 6, "pull": 6, "kill": 3, "sell": 1, "rest": 4,
+    "set_order": 4, "cancel_position": 1, "push": 6, "pull": 6, "kill": 3, "sell": 1, "full_disk": 2, "rest": 4,
 }  # fmt: skip
 SYNCS = {"push", "pull", "sync", "probe", "look_up"}
 
@@ -148,6 +148,7 @@ def _how(name: str, dice: Random, dialect: str) -> dict[str, Any]:
         "kill": lambda: {"ticket": ticket, "phone": dice.randrange(5)},
         "reboot": lambda: {"off_s": dice.choice([60, 3600]), "clock_error_s": dice.choice(WRONG_CLOCKS)},
         "jump": lambda: {"by_s": dice.choice([-3600, 3600, 86400 * 30])},
+        "full_disk": lambda: {"for_s": dice.choice([1, 20, 60])},
         "rest": lambda: {"for_s": dice.choice([20, 60, 130, 620])},
     }  # fmt: skip
     return hows[name]() if name in hows else {}

@@ -141,6 +141,9 @@ class RealEvening(Evening):
     def jump(self, *, by_s: float) -> None:
         """Nor is this."""
 
+    def full_disk(self, *, for_s: float) -> None:
+        """Nor is its disk."""
+
     def rest(self, *, for_s: float) -> None:
         """Time passes by itself; staff sync."""
         self._is_all_told()

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,12 +25,13 @@ from tests.evenings.door import at_the_door
 from tests.evenings.evening import Evening, Journal
 from tests.evenings.faults import FAULTS, Fault
 from tests.evenings.network import Call, SimulatedHttp, Wire
-from tests.evenings.phones import Phone
+from tests.evenings.phones import NoAnswer, Phone
 from tests.evenings.plan import NEW, SYNCS, Plan, Step
 from tests.evenings.setting_up import set_up
 from tests.evenings.times import Time
 from tests.evenings.upstreams import NewPretix, OldPretix, pushed_by
 from tests.evenings.words import OK, CheckIn
+from tests.store.venue import full_disk
 
 LATENCY_S = 0.05
 ROUNDS = 8
@@ -69,6 +70,8 @@ class SimulatedEvening(Evening):
         self._has_heard = False
         self._home = Path(tempfile.mkdtemp(prefix="evening-", dir=_directory()))
         self._lives = 0
+        self._has_room_at_s = 0.0
+        """The disk is full until then."""
         self._disk: Path | None = None
         """What was on the disk when the process was killed."""
         if disk is None:
@@ -100,13 +103,18 @@ class SimulatedEvening(Evening):
         self.model.boot, self.model.process = clock.boot_id, self._lives
         self._door = at_the_door(self.box)
         writer = self.box.store._writer
-        write_slice = writer.write_slice
+        write_slice, batch = writer.write_slice, writer._batch
 
         def write_slice_later(job: Any) -> Any:
             self._moment()
             return write_slice(job)
 
+        def on_this_disk(work: Any) -> None:
+            with full_disk() if self.time.now_s < self._has_room_at_s else nullcontext():
+                batch(work)
+
         writer.write_slice = write_slice_later  # type: ignore[method-assign]
+        writer._batch = on_this_disk  # type: ignore[method-assign]
 
     def _end_of_process(self, disk: Path) -> None:
         """The process is gone: what it still does goes to files that nobody looks at any more."""
@@ -142,6 +150,9 @@ class SimulatedEvening(Evening):
     def jump(self, *, by_s: float) -> None:
         if not self.time.is_synchronised:
             self.time.error_s += by_s
+
+    def full_disk(self, *, for_s: float) -> None:
+        self._has_room_at_s = self.time.now_s + for_s
 
     def rest(self, *, for_s: float) -> None:
         self.time.pass_(for_s)
@@ -262,7 +273,10 @@ class SimulatedEvening(Evening):
         return self.time.is_synchronised or self._has_heard
 
     def check_in_by_hand(self, ticket_id: int, *, forced: bool) -> Collection[str]:
-        redeemed = self.box.desk.check_in(ticket_id, "Lena", "we know her" if forced else None, is_forced=forced)
+        try:
+            redeemed = self.box.desk.check_in(ticket_id, "Lena", "we know her" if forced else None, is_forced=forced)
+        except StoreError:
+            raise NoAnswer from None
         reason = redeemed.verdict.reason
         return {OK if reason is None else reason.value}
 
@@ -281,12 +295,16 @@ class SimulatedEvening(Evening):
             act()
         except Refused:
             return False
+        except StoreError:
+            raise NoAnswer from None
         return True
 
     def post(
         self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], form: Any = None, json: Any = None
     ) -> tuple[int, Any]:
         answer = self._door.post(path, query_string=query, headers=headers, data=form, json=json)
+        if answer.status_code == 503:
+            raise NoAnswer
         return answer.status_code, answer.json
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from tests.evenings.words import ENTRY, EXIT, Record, Standing, Terms, Told
+from tests.evenings.words import ENTRY, EXIT, UNPAID, VOID, Record, Standing, Terms, Told
 from tests.support.event import CANCELED, PAID, PENDING, StubCheckIn, parsed
 from tests.support.pretix import PretixStub, Response, check_in_list, order, position, said
 from tests.support.pretix import Request as PretixRequest
@@ -150,7 +150,9 @@ class OldPretix(StubUpstream):
 
     def found(self, ticket: str) -> Standing:
         held = self.tickets.get(ticket)
-        return None if held is None else (ticket, None if held.is_paid else "unpaid")
+        if held is None:
+            return None
+        return ticket, {PAID: None, PENDING: UNPAID, CANCELED: VOID}[held.order_status]
 
     def held(self, ticket: str) -> list[Told]:
         return [Told(1, ENTRY, None)] if ticket in self.checkins else []

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 ENTRY, EXIT = "entry", "exit"
 OK, REPEAT = "ok", "repeat"
 UNKNOWN, WITHDRAWN, CANCELED, UNPAID, USED = "unknown_ticket", "withdrawn", "canceled", "unpaid", "already_redeemed"
+VOID = "void"
+"""Of a cancelled order, told in words that mean unpaid; but not even who ignores that lets it in."""
 
 AGREED = timedelta(seconds=4)
 """How true a known time is: upstream tells whole seconds, its answer was a while on the way, and a clock that is less
