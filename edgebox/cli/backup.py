@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @pass_context
 def backup(context: Context, folder: str | None, due: bool, as_json: bool) -> None:
-    """Copy the database to a folder or stick, beside whatever goes on.
+    """Copy the database to a folder or stick.
 
-    Without FOLDER to the one that the setting backup_folder names. The copy is checked as it lies there; older ones
-    make room. It has names, codes and keys in it.
+    Without FOLDER to the one that the setting backup_folder names. Scanning goes on meanwhile. The copy is checked as
+    it lies there; older ones make room. It has names, codes and keys in it.
     """
     # The box may have another working directory.
     told = context.call("backup", folder=folder and os.path.abspath(folder), due=due)
@@ -46,10 +46,11 @@ def backup(context: Context, folder: str | None, due: bool, as_json: bool) -> No
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @pass_context
 def restore(context: Context, source: Path, yes: bool, abandon: bool, as_json: bool) -> None:
-    """Put a backup in the place of the box's database; the box must not be running.
+    """Put a backup in the place of the database.
 
-    SOURCE is a stick or folder with backups, or one copy. The backup is checked, everything is added that was written
-    beside it since, and what it replaces is kept. Where that is the same box's database, its check-ins are added, too.
+    The box must not be running. SOURCE is a stick or folder with backups, or one copy. The backup is checked,
+    everything is added that was written beside it since, and what it replaces is kept. Where that is the same box's
+    database, its check-ins are added, too.
     """
     from edgebox.store import StoreError, backups
 

@@ -32,6 +32,7 @@ FATES: Mapping[str, str] = {
     "remains": "the counts",
     "counter": "stays: numbers",
     "staff": "stays: the box's own passwords, as digests",
+    "box": "stays: a number drawn at random",
     "own_secret": "stays: with it sessions are signed",
 }
 """What a purge does with each table."""
