@@ -33,6 +33,7 @@ from edgebox.cli.serve import serve
 from edgebox.cli.staff import staff
 from edgebox.cli.status import status
 from edgebox.cli.sync import sync
+from edgebox.cli.update import check, hold
 from edgebox.config import ConfigError
 from edgebox.control import ActionFailed
 from edgebox.datadir import DataDirError
@@ -75,6 +76,8 @@ for command in (
     paper,
     backup,
     restore,
+    hold,
+    check,
     purge,
     staff,
 ):

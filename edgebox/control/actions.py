@@ -21,6 +21,7 @@ from edgebox.store.staff import Role
 from edgebox.sync import Progress
 from edgebox.upstream import UpstreamError
 
+LONGEST_HOLD_S = 600
 KNOWN_ERRORS = (ActionError, StoreError, UpstreamError)
 """What an action may raise and a person can read."""
 
@@ -280,6 +281,7 @@ _ACTIONS: dict[str, Callable[..., Any]] = {
     "attention.reject": lambda box, list_id: asdict(box.reject_held(list_id)),
     "sync": _sync,
     "backup": _back_up,
+    "hold": lambda box, seconds: box.store.redeemer.hold(min(seconds, LONGEST_HOLD_S)),
     "purge.look": lambda box, list_id: {"lists": [purges.outlook(each) for each in box.purging.outlooks(list_id)]},
     "purge": _purge,
     "staff.code": lambda box: {"code": box.store.staff.code(Role.LEAD)},

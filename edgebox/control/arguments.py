@@ -85,6 +85,7 @@ _KINDS: dict[str, Callable[[object], bool]] = {
     "abandon": _is_flag,
     "folder": _or_none(_is_text),
     "due": _is_flag,
+    "seconds": _is_number,
     "folders": lambda value: isinstance(value, list) and all(map(_is_text, value)),
 }
 """What each argument is; it is the same for every action."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets as random_text
+import time
 from collections import ChainMap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from edgebox.rules import decide, in_order, ticket_meant
 from edgebox.store import history
 from edgebox.store.attempts import Attempt, Attempts
 from edgebox.store.connections import Connections
-from edgebox.store.db import Connection, Refused
+from edgebox.store.db import Busy, Connection, Refused
 from edgebox.store.lists import Lists
 from edgebox.store.numbers import Numbers
 from edgebox.store.presence import emptied, is_redeemed
@@ -42,6 +43,7 @@ from edgebox.store.writer import Writer
 IMPLAUSIBLE = timedelta(days=1)
 """A client's time further than this from the box's is flagged."""
 
+ON_HOLD = "the box is being updated, which takes a minute at most; this was not recorded: scan again"
 SEVERAL_ADDONS = "Several add-ons of this ticket are on the list: scan their own tickets."
 
 
@@ -88,6 +90,16 @@ class Redeemer:
         """Reads a signed secret, with the event's public keys; None where nobody vouches for it."""
         self.grace = timedelta()
         """Within this time the same device's scan of the same ticket, without a nonce, is the same scan."""
+        self._held_until_s = 0.0
+
+    def hold(self, for_s: float) -> None:
+        """Record nothing for so long (0: go on): each redeem raises Busy. What was recorded before is on the disk."""
+        self._held_until_s = time.monotonic() + for_s
+        self._writer.write(lambda connection: None)
+
+    @property
+    def is_held(self) -> bool:
+        return time.monotonic() < self._held_until_s
 
     def redeem(self, scan: Scan) -> Redeemed:
         """Decide, record, and return once both are on disk.
@@ -98,6 +110,8 @@ class Redeemer:
 
     def _decide_and_record(self, connection: Connection, scans: Sequence[Scan]) -> list[Redeemed | Exception]:
         """Decide scans in the order in which they came, and record what is accepted: in a few statements for all."""
+        if self.is_held:
+            return [Busy(ON_HOLD) for _ in scans]
         outcomes: dict[int, Redeemed | Exception] = {}
         waiting = list(enumerate(scans))
         while waiting:

@@ -53,6 +53,7 @@ class Situation:
     care: Care
     write_failure: str | None
     is_clock_trusted: bool
+    is_held: bool = False
     backup: Standing = NO_BACKUP
     lost_addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """As `Box.lost_addresses` tells them."""
@@ -86,6 +87,10 @@ def _of_the_box(situation: Situation) -> Iterator[Banner]:
             _("Scans are refused: the box cannot write"),
             _("Free space on its disk, or start it again."),
             situation.write_failure,
+        )
+    if situation.is_held:
+        yield Banner(
+            DANGER, _("Scans are refused: the box is being updated"), _("It goes on within minutes: scan again.")
         )
     yield from _of_the_database(situation)
     if situation.backup.is_trouble:

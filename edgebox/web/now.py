@@ -65,6 +65,7 @@ class Glance:
             activity=box.meter.look(),
             health=box.health(),
             care=box.caretaker.report(),
+            is_held=box.store.redeemer.is_held,
             backup=box.backups.standing(),
             write_failure=box.store.write_failure(),
             is_clock_trusted=box.clock.is_trusted(),

@@ -16,7 +16,8 @@ COMMANDS = {
     "serve", "demo", "connect", "connections", "connections remove", "lists", "lists add", "lists offered",
     "lists remove", "devices", "devices add", "devices show", "devices renew", "devices revoke",
     "attention", "attention retry", "attention dismiss", "attention accept", "attention reject", "attention seen",
-    "sync", "status", "address", "log", "export", "paper", "backup", "restore", "purge",
+    "sync", "status", "address", "log", "export", "paper", "backup", "restore", "hold",
+    "check", "purge",
     "staff", "staff code", "staff reset",
 }  # fmt: skip
 

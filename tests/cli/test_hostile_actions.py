@@ -32,7 +32,7 @@ HARMLESS: dict[str, Any] = {
     "connection_id": 99, "upstream_list": 1, "list_id": 99, "app": "pretixdroid", "list_ids": [99], "items": None,
     "allow_search": True, "show_info": True, "wipe": False, "force": True, "checkin_id": 99, "reason": "r",
     "role": "nobody", "password": "\ud800", "text": "x", "token": "t", "renew": None,
-    "abandon": False, "folders": [], "folder": "/nowhere", "due": True,
+    "abandon": False, "folders": [], "folder": "/nowhere", "due": True, "seconds": 0,
 }  # fmt: skip
 """Arguments with which no action does anything."""
 
