@@ -122,17 +122,25 @@ class Backups:
         """Write what has happened since, and begin where a folder has appeared. Raises Stopped, OSError, StoreError."""
         if self._folder is None or not is_there(self._folder):
             self._is(State.AWAY)
-        elif self._trail is None and not self._store.lists.all():
+        elif self._goes_on():
+            return
+        elif not self._store.lists.all():
             self._is(State.EMPTY)
-        elif self._trail is not None and self._trail.copy.path.exists():
-            with self._lock:
-                self._write(self._trail)
         elif found := self._store.backups_in(self._folder).all():  # of this box, from an earlier run
             with self._lock:
                 self._begin(found[0])
         else:
             self._is(State.BEGINS)
             self.back_up()
+
+    def _goes_on(self) -> bool:
+        """Whether there is a trail, and what has happened is in it now."""
+        with self._lock:
+            trail = self._trail
+            if trail is None or not trail.copy.path.exists():  # another stick
+                return False
+            self._write(trail)
+            return True
 
     def begin_anew(self) -> None:
         """Somebody has changed what lies in the folder: the trail is opened again, and told what it may lack."""
