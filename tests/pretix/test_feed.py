@@ -333,6 +333,23 @@ def test_an_order_that_cannot_be_read_costs_no_other(
     assert "secret900" not in caplog.text
 
 
+@pytest.mark.parametrize("later_s", [5, 60])
+def test_a_change_that_could_not_be_read_is_asked_for_again(
+    pretix: PretixStub, feed: PretixFeed, followed: str, seconds: Seconds, later_s: int
+) -> None:
+    """The answer was spoiled on its way, and the order may not change again for days."""
+    changed(pretix, 5)
+    pretix.now += timedelta(seconds=3)
+    spoiled = [{**row, "status": 7} for row in pretix.orders[5:6]]
+    body = {"count": 1, "next": None, "previous": None, "results": spoiled}
+    pretix.on("orders", said(body, X_Page_Generated=pretix.now.isoformat()), times=1)
+    pages = list(feed.follow(followed))
+    assert codes(iter(pages)) == []
+    pretix.now += timedelta(seconds=later_s)
+    seconds.now_s += later_s
+    assert codes(feed.follow(pages[-1].state)) == [pretix.orders[5]["code"]]
+
+
 def test_nothing_is_taken_away_for_want_of_what_cannot_be_read(pretix: PretixStub, feed: PretixFeed) -> None:
     pretix.orders = [*orders(60), order("ODD", position(900, item=None))]
     told: list[Page] = []

@@ -184,10 +184,12 @@ class PretixFeed:
                 text = _State(cursor).to_text() if told else text
             if orders or page.is_last:
                 yield Page(orders, text, told, count)
-            self._remember(news, cursor)
+            self._remember([row for row in news if row not in reader.unread], cursor)
             if page.is_last:
                 self._handed_out = text
                 self._wide_at_s = now_s if is_wide else self._wide_at_s
+                if reader.unreadable:  # was it the order, or only this answer? Ask for it again
+                    self._wide_at_s = float("-inf")
                 self._forget(text)
         self._note(reader)
 
@@ -223,16 +225,20 @@ class _Reader:
 
     def __init__(self, master: MasterData) -> None:
         self._master = master
+        self.unread: list[Any] = []
+        """Of the last page."""
         self.unreadable = 0
 
     def read(self, rows: list[Any]) -> tuple[ToldOrder, ...]:
         catalog = self._master.catalog_with(item_ids(rows))
         orders = []
+        self.unread = []
         for row in rows:
             try:
                 orders.append(read_order(row, catalog))
             except BadShape:
-                self.unreadable += 1
+                self.unread.append(row)
+        self.unreadable += len(self.unread)
         return tuple(orders)
 
 
