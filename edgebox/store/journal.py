@@ -73,12 +73,15 @@ class Journal:
     def pending(self, list_id: int, *, after_id: int, limit: int, choked: bool) -> list[CheckIn]:
         """Pending check-ins of a list with an id above `after_id`, oldest first.
 
-        `choked`: those on which upstream has choked before, else the others.
+        `choked`: those on which upstream has choked before, else the others; but none of a ticket that waits for an
+        earlier one of the same ticket: upstream must not hear of an exit before it does of the entry.
         """
         with self._readers.reading() as connection:
             rows = connection.execute(
                 f"{_SELECT} WHERE list_id = ? AND state = 'pending' AND checkin.id > ? AND (tries > 0) = ?"
-                " ORDER BY checkin.id LIMIT ?",
+                " AND NOT EXISTS (SELECT 1 FROM checkin AS earlier WHERE earlier.ticket_id = checkin.ticket_id"
+                " AND earlier.list_id = checkin.list_id AND earlier.id < checkin.id AND earlier.state = 'pending'"
+                " AND earlier.tries > 0) ORDER BY checkin.id LIMIT ?",
                 (list_id, after_id, choked, limit),
             )
             return [_checkin(row) for row in rows]

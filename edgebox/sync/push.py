@@ -77,6 +77,8 @@ class Pusher:
         self._choking: set[int] = set()
         """Check-ins on which upstream choked since it last digested one."""
         self._digested_s = float("-inf")
+        self._held_up: set[int] = set()
+        """Tickets of which upstream choked on a check-in in this pass: their later ones wait behind it."""
         self._lost: set[tuple[int, bool]] = set()
         self._lost_before: set[tuple[int, bool]] = set()
         """The check-ins with which upstream was lost in this run and in the one before, and whether with force."""
@@ -93,17 +95,16 @@ class Pusher:
         self._lost_before, self._lost = self._lost or self._lost_before, set()
         self._silence = None
         postponed = frozenset(checkin_id for checkin_id in list(self._retry_at_s) if self._wait_s(checkin_id) > 0)
-        for choked in (False, True):
-            self._push_all(choked, lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
+        self._push_all(lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
         if retry_all and postponed:
-            for choked in (False, True):
-                self._push_all(choked, postponed.__contains__, pushed, progress)
+            self._push_all(
+                lambda checkin_id: checkin_id in postponed or self._wait_s(checkin_id) == 0, pushed, progress
+            )
         if self._silence is not None:
             if not self._clock.is_trusted():
                 raise self._silence
             self._silence = None
-            for choked in (False, True):
-                self._push_all(choked, lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
+            self._push_all(lambda checkin_id: self._wait_s(checkin_id) == 0, pushed, progress)
 
     @property
     def is_upstream_ill(self) -> bool:
@@ -115,7 +116,13 @@ class Pusher:
         waits = [self._wait_s(checkin_id) for checkin_id in list(self._retry_at_s)]
         return min(waits) if waits else None
 
-    def _push_all(self, choked: bool, is_due: Callable[[int], bool], pushed: Pushed, progress: Progress) -> None:
+    def _push_all(self, is_due: Callable[[int], bool], pushed: Pushed, progress: Progress) -> None:
+        """Those on which upstream choked come after the others, and what had waited for them at the end."""
+        for choked in (False, True, False):
+            self._pass(choked, is_due, pushed, progress)
+
+    def _pass(self, choked: bool, is_due: Callable[[int], bool], pushed: Pushed, progress: Progress) -> None:
+        self._held_up.clear()
         after_id = 0
         while batch := self._next(after_id, choked):
             after_id = batch[-1].id
@@ -147,7 +154,8 @@ class Pusher:
     def _push(self, together: list[CheckIn], pushed: Pushed) -> None:
         """Tell check-ins of different tickets at the same time. Those behind one that is lost are not told."""
         # Staff may have undone one a moment ago.
-        claimed = [checkin for checkin in together if self._journal.claims.claim(checkin.id)]
+        due = [checkin for checkin in together if checkin.ticket_id not in self._held_up]
+        claimed = [checkin for checkin in due if self._journal.claims.claim(checkin.id)]
         if len(claimed) > 1:
             with ThreadPoolExecutor(len(claimed), thread_name_prefix="push") as pool:
                 outcomes = list(pool.map(self._try, claimed))
@@ -235,6 +243,7 @@ class Pusher:
         return None, None
 
     def _choke(self, checkin: CheckIn, outcome: Poisonous, pushed: Pushed) -> None:
+        self._held_up.add(checkin.ticket_id)
         # One that upstream choked on before says nothing new, as long as it digested another a while ago.
         if checkin.tries == 0 or self._monotonic() - self._digested_s > TROUBLE_RETRY_S:
             self._choking.add(checkin.id)

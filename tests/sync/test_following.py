@@ -476,6 +476,31 @@ def test_exits_are_pushed_as_exits_and_come_back_as_the_same(fair: Fair, pretix:
     assert {ToldCheckIn(1, past.at, past.direction) for past in got[1]} == told
 
 
+def test_no_exit_is_told_before_its_entry_although_pretix_chokes_on_that(fair: Fair, pretix: PretixStub) -> None:
+    for number in (1, 2):
+        assert fair.scan(f"secret{number}").verdict.is_ok
+        fair.let_pass(60)
+    assert fair.scan("secret1", direction=Direction.EXIT).verdict.is_ok
+    broken = page_of_html(500)
+    pretix.on("redeem", lambda request: broken if request.json["secret"] == "secret1" else None, times=2)
+    assert fair.box.sync.now(1).pushed == 1
+    assert fair.box.sync.now(1).pushed == 2
+    told = [(each["secret"], each["type"]) for each in pretix.redeemed]
+    assert told == [("secret2", "entry"), ("secret1", "entry"), ("secret1", "exit")]
+    assert fair.box.conflicts() == []
+
+
+def test_an_exit_does_not_wait_for_an_entry_that_is_parked(fair: Fair, pretix: PretixStub) -> None:
+    assert fair.scan("secret1").verdict.is_ok
+    fair.let_pass(60)
+    assert fair.scan("secret1", direction=Direction.EXIT).verdict.is_ok
+    wrong = said({"detail": "no"}, 400)
+    pretix.on("redeem", lambda request: wrong if request.json["type"] == "entry" else None)
+    assert fair.box.sync.now(1).pushed == 1
+    assert [each["type"] for each in pretix.redeemed] == ["exit"]
+    assert [checkin.state.value for checkin in fair.checkins()] == ["parked", "settled"]
+
+
 def test_stopping_gives_up_a_pull_that_is_under_way(
     open_fair: Open, pretix: PretixStub, caplog: pytest.LogCaptureFixture
 ) -> None:
