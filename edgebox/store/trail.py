@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from edgebox.store.copies import Copy
 from edgebox.store.db import Connection, Row, peek, reading
 from edgebox.store.findings import Tops, Values, shapes
 
+IDLE = timedelta(seconds=30)
+"""While nothing happens, that is said only so often."""
 AT = "at"
 """What a line has that tells until when everything was written."""
 PAIRS = "device_list"
@@ -52,23 +54,28 @@ class Trail:
         self.copy = of
         with closing(peek(of.path)) as copied:
             self._state = _State(copied)
+        self._told_until: datetime | None = None
         self._file = os.open(of.trail, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
         os.close(self._file)
 
     def follow(self, connection: Connection, at: datetime) -> int:
-        """Write what has changed, and that by `at` nothing else had. On the disk when it returns; how many rows.
+        """Write what has changed, and (where nothing has, only now and then) that it is complete up to `at`. On the
+        disk when it returns; how many rows.
 
         Raises OSError, StoreError: then this object is of no more use, and another one begins where the copy ends.
         """
         with reading(connection):
             lines = [_line({table: row}) for table, row in self._state.changes(connection)]
+        if not lines and self._told_until is not None and at - self._told_until < IDLE:
+            return 0
         # A line of its own before everything, for the last one may have been torn.
         content = b"\n" + b"".join(lines) + _line({AT: to_text(at)})
         while content:
             content = content[os.write(self._file, content) :]
         os.fdatasync(self._file)
+        self._told_until = at
         return len(lines)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgebox.ops import backups
 from edgebox.ops.backups import Backups, State
-from edgebox.store import Refused
+from edgebox.store import Refused, trail
 from edgebox.store.backups import find
 from edgebox.store.copies import Copy
 from tests.store.venue import LET_IN, Venue, full_disk, many, wait_until
@@ -149,8 +149,13 @@ def test_a_stick_that_cannot_be_written_is_told_and_holds_up_nothing(
             rounds.release()
 
     monkeypatch.setattr(evening.backups, "follow", counted)
+
+    def fails() -> bool:
+        evening.venue.now += trail.IDLE  # it writes at least so often
+        return evening.state is State.FAILS
+
     with full_disk():
-        wait_until(lambda: evening.state is State.FAILS)
+        wait_until(fails)
         for _ in range(5):
             assert rounds.acquire(timeout=60)
         assert evening.backups.standing().is_trouble
