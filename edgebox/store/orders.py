@@ -45,6 +45,7 @@ class _Known:
     folded_name: str
     entries: frozenset[_Entry]
     newest_settled: int
+    """Of its own check-ins, those settled before the page was asked for."""
 
 
 @dataclass(slots=True)
@@ -178,7 +179,7 @@ class Orders:
     def _compare(self, connection: Connection, source_id: int, orders: tuple[ToldOrder, ...], number: int) -> _Changes:
         source_told = told_of(connection, source_id)
         told = [ticket for order in orders for ticket in order.tickets]
-        known = _known(connection, source_id, told)
+        known = _known(connection, source_id, told, number)
         changes = _Changes([], [], frozenset(have.id for have in known.values()))
         for ticket in told:
             have = known.get(ticket.data.position_id)
@@ -188,7 +189,7 @@ class Orders:
             effective = max(have.told, source_told)
             if effective > number:
                 continue
-            is_unsettled = effective < have.newest_settled <= number
+            is_unsettled = effective < have.newest_settled
             is_same = have.data == ticket.data and not have.is_withdrawn and have.entries == _entries(ticket.checkins)
             if not is_same or is_unsettled:
                 changes.tickets.append((have, ticket))
@@ -259,7 +260,7 @@ def _tell(connection: Connection, source_id: int, ticket_id: int, told: ToldTick
         )
 
 
-def _known(connection: Connection, source_id: int, told: list[ToldTicket]) -> dict[int | None, _Known]:
+def _known(connection: Connection, source_id: int, told: list[ToldTicket], number: int) -> dict[int | None, _Known]:
     """What is here of the told positions, by position. A ticket that only its signature vouched for has no position
     yet: its secret says which one it is."""
     position_ids = [ticket.data.position_id for ticket in told]
@@ -282,8 +283,9 @@ def _known(connection: Connection, source_id: int, told: list[ToldTicket]) -> di
     settled = dict(
         tuple(row)
         for row in connection.execute(
-            f"SELECT ticket_id, max(settled_number) FROM checkin WHERE ticket_id IN ({_marks(ids)}) GROUP BY ticket_id",
-            ids,
+            f"SELECT ticket_id, max(settled_number) FROM checkin WHERE ticket_id IN ({_marks(ids)})"
+            " AND settled_number <= ? GROUP BY ticket_id",
+            (*ids, number),
         )
     )
     return {

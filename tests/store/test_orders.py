@@ -227,6 +227,18 @@ def test_a_settled_check_in_counts_until_an_answer_asked_for_later_does_without_
     assert fair.scan("s0001") is LET_IN, "it was undone there"
 
 
+def test_an_undo_made_upstream_is_believed_although_another_list_was_told_of_its_own_meanwhile(fair: Fair) -> None:
+    fair.tell(an_order("A", a_ticket(1)))
+    assert fair.scan("s0001", MAIN) is LET_IN
+    fair.settle()
+    assert fair.scan("s0001", SIDE) is LET_IN
+    under_way = fair.request()
+    fair.settle()
+    assert fair.tell(an_order("A", a_ticket(1)), number=under_way) == 1
+    assert fair.scan("s0001", SIDE) is Reason.ALREADY_REDEEMED, "upstream was asked before it was told"
+    assert fair.scan("s0001", MAIN) is LET_IN, "it was undone there"
+
+
 def test_an_own_check_in_that_is_told_back_is_one(fair: Fair) -> None:
     fair.tell(an_order("A", a_ticket(1)))
     redeemed = fair.redeem("s0001", nonce="n-1")
