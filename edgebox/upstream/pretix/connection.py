@@ -15,7 +15,16 @@ from urllib.parse import quote
 
 from edgebox.upstream import Closed, NotUpstream, Unreachable, UpstreamError
 from edgebox.upstream.pretix.limits import Limits, is_hosted, too_many
-from edgebox.upstream.transport import LOGIN_PAGE_HINT, NO_HEADERS, Answer, Channel, Http, Params, redirect
+from edgebox.upstream.transport import (
+    LOGIN_PAGE_HINT,
+    MAX_ANSWER_BYTES,
+    NO_HEADERS,
+    Answer,
+    Channel,
+    Http,
+    Params,
+    redirect,
+)
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 """Fifty orders; the largest ones have some thousand positions."""
@@ -144,7 +153,7 @@ class Line:
     def _told(self, answer: Answer, expects: str) -> Told:
         if answer.status != 200:
             raise self.refusal(answer, read_json(answer))
-        body = read_json(answer)
+        body = read_json(answer, MAX_PAGE_BYTES)
         if not isinstance(body, dict) or expects not in body:
             raise NotUpstream("the answer lacks what pretix always sends", LOGIN_PAGE_HINT)
         self.recognised(answer)
@@ -179,11 +188,11 @@ class Line:
         return NotUpstream(f"an answer came that is not pretix's ({status})", LOGIN_PAGE_HINT)
 
 
-def read_json(answer: Answer) -> object:
+def read_json(answer: Answer, max_bytes: int = MAX_ANSWER_BYTES) -> object:
     """The JSON of an answer; None where it is something else, such as a login page."""
     if 300 <= answer.status < 400:
         return None
-    whole = answer.whole(MAX_PAGE_BYTES)
+    whole = answer.whole(max_bytes)
     try:
         return json.loads(whole)
     except (ValueError, RecursionError):

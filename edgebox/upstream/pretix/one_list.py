@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 from edgebox.instants import parse_client_datetime
 from edgebox.model import MAX_NONCE_CHARS, Catalog, CheckIn, Direction
@@ -196,12 +196,13 @@ class PretixUpstream:
         status = answer.status
         if status >= 500 and status != _LOGIN_REQUIRED and answer.retry_after_s is None:
             return None
-        if isinstance(told, dict) and isinstance(told.get("status"), str) and status in (200, 201, 400, 404):
+        if status in (200, 201) and _is_acceptance(told):
             self._line.recognised(answer)
-            if status in (200, 201):
-                return self._accepted(told, checkin, force)
+            return self._accepted(told, checkin, force)
+        if status in (400, 404) and _is_refusal(told):
+            self._line.recognised(answer)
             return self._refused(told, checkin, force)
-        if status in (200, 201):
+        if status in (200, 201) or (status in (400, 404) and isinstance(told, dict) and "status" in told):
             raise NotUpstream("the answer lacks what pretix always sends", LOGIN_PAGE_HINT)
         if status == 400 and isinstance(told, dict) and "lists" in told:
             raise Closed(LIST_GONE, LIST_HINT)
@@ -210,8 +211,6 @@ class PretixUpstream:
         raise self._line.refusal(answer, told)
 
     def _accepted(self, told: Mapping[str, Any], checkin: CheckIn, force: bool) -> PushOutcome:
-        if told["status"] != "ok":
-            raise NotUpstream("the answer lacks what pretix always sends", LOGIN_PAGE_HINT)
         if not force:
             return Accepted()
         position = told.get("position")
@@ -222,8 +221,7 @@ class PretixUpstream:
         return Accepted(was_held=bool(was_held))
 
     def _refused(self, told: Mapping[str, Any], checkin: CheckIn, force: bool) -> Refused:
-        status, reason = str(told["status"]), told.get("reason")
-        word = (reason if isinstance(reason, str) and reason else status) if status == "error" else status
+        word = str(told["reason"] if told["status"] == "error" else told["status"])
         can_force = word not in NOT_FORCEABLE
         is_held = word in CAUSED_BY_ITSELF and _holds(told.get("position"), self._list_id, checkin)
         if can_force and not force:
@@ -231,6 +229,18 @@ class PretixUpstream:
                 self._was_held.clear()
             self._was_held[checkin.secret, checkin.nonce] = is_held
         return Refused(word[:MAX_REASON_CHARS], can_force, was_held=is_held)
+
+
+def _is_acceptance(told: object) -> TypeGuard[Mapping[str, Any]]:
+    """Pretix's yes tells the ticket. There are others who say nothing but ok."""
+    return isinstance(told, dict) and told.get("status") == "ok" and isinstance(told.get("position"), dict)
+
+
+def _is_refusal(told: object) -> TypeGuard[Mapping[str, Any]]:
+    """Pretix's no says why."""
+    if not isinstance(told, dict) or not isinstance(told.get("status"), str):
+        return False
+    return told["status"] != "error" or (isinstance(told.get("reason"), str) and told["reason"] != "")
 
 
 def _secret(checkin: CheckIn) -> str:
