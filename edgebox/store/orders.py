@@ -178,7 +178,7 @@ class Orders:
 
     def _compare(self, connection: Connection, source_id: int, orders: tuple[ToldOrder, ...], number: int) -> _Changes:
         source_told = told_of(connection, source_id)
-        told = [ticket for order in orders for ticket in order.tickets]
+        told = list(_once(ticket for order in orders for ticket in order.tickets))
         known = _known(connection, source_id, told, number)
         changes = _Changes([], [], frozenset(have.id for have in known.values()))
         for ticket in told:
@@ -311,6 +311,17 @@ def _missing(connection: Connection, source_id: int, order: ToldOrder, number: i
         (source_id, fold(order.code), order.code, number),
     ).fetchall()
     return (row["id"] for row in rows if row["position_id"] not in told)
+
+
+def _once(tickets: Iterable[ToldTicket]) -> Iterator[ToldTicket]:
+    """Of positions or secrets that come twice in one page, the first."""
+    positions: set[int | None] = set()
+    secrets: set[str] = set()
+    for ticket in tickets:
+        if ticket.data.position_id not in positions and ticket.data.secret not in secrets:
+            yield ticket
+        positions.add(ticket.data.position_id)
+        secrets.add(ticket.data.secret)
 
 
 def _entries(checkins: Iterable[ToldCheckIn]) -> frozenset[_Entry]:

@@ -42,6 +42,17 @@ def test_of_a_page_only_what_is_new_is_written(fair: Fair) -> None:
     assert fair.store.lists.version_of(fair.list_(SIDE).id) > other, "both lists have it"
 
 
+def test_of_what_comes_twice_in_a_page_the_first_counts(fair: Fair) -> None:
+    same_secret = a_ticket(3, secret="s0001")
+    page = [an_order("A", a_ticket(1)), an_order("A", a_ticket(1, attendee_name="Again")), an_order("B", same_secret)]
+    assert fair.tell(*page, *orders_of_one([2])) == 2
+    found = fair.store.tickets.find(fair.list_(), "s0001")
+    assert found is not None
+    assert (found.ticket.data.position_id, found.ticket.data.order_code) == (1, "A")
+    assert found.ticket.data.attendee_name != "Again"
+    assert fair.tell(*page, *orders_of_one([2])) == 0
+
+
 @pytest.mark.parametrize(
     "change",
     [
