@@ -31,6 +31,12 @@ def ways_of(dialect: Dialect, obstacle: Obstacle, at: int) -> dict[str, frozense
     return {"once": hits["once"]} if obstacle.is_slow or obstacle.is_big else hits
 
 
+def all_ways_of(dialect: Dialect, obstacle: Obstacle, at: int) -> dict[str, frozenset[int]]:
+    """Where there are many requests, longer faults begin at each third."""
+    ways = ways_of(dialect, obstacle, at)
+    return ways if dialect.requests < 10 or at % 3 == 0 else {"once": ways["once"]}
+
+
 def spend(yard: Yard, dialect: Dialect, obstacle: Obstacle, hits: frozenset[int]) -> None:
     came = yard.spend(dialect, obstacle, hits)
     assert came.hit, "it lay where nobody came along"
@@ -59,7 +65,7 @@ def test_a_fault_on_any_request_costs_nothing(yard: Yard, dialect: Dialect, faul
     obstacle = dialect.faults[fault]
     failures = []
     for at in range(dialect.requests):
-        for way, hits in ways_of(dialect, obstacle, at).items():
+        for way, hits in all_ways_of(dialect, obstacle, at).items():
             try:
                 spend(yard, dialect, obstacle, hits)
             except AssertionError as failure:
