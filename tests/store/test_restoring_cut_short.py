@@ -67,7 +67,7 @@ def test_it_goes_on_where_it_was(
         kept = {path.name for path in (database.parent / report.kept_in).iterdir()}
         assert kept >= {REPORT, *(path.name for path in (whole.data_dir / report_of(whole).kept_in).iterdir())}
         assert sorted(path.name for path in database.parent.iterdir()) == [
-            "copies", "replaced", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
+            "copies", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")), "replaced",
         ]  # fmt: skip
         venue.close()
         step += 1

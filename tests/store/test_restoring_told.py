@@ -51,7 +51,7 @@ def test_the_damaged_files_are_kept_as_they_were(
     for path in (*kept.glob("edgebox*"), database):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert sorted(path.name for path in database.parent.iterdir()) == [
-        "copies", "replaced", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")),
+        "copies", "edgebox.reserve", *(f"{DATABASE_NAME}{ending}" for ending in ("", "-shm", "-wal")), "replaced",
     ]  # fmt: skip
     assert json.loads((kept / REPORT).read_text())["problem"] == report.problem
     said = " ".join(record.getMessage() for record in caplog.records)
@@ -81,7 +81,7 @@ def test_two_in_one_second_do_not_meet(in_log: Evening, tmp_path: Path) -> None:
         database.unlink()
         Store(database.parent, now=lambda: EIGHT).close()
     reports = Store(database.parent).restorations.unseen()
-    assert sorted(report.kept_in for report in reports) == ["replaced/20261124T200000Z", "damaged/20261124T200000Z-2"]
+    assert sorted(report.kept_in for report in reports) == ["replaced/20261124T200000Z", "replaced/20261124T200000Z-2"]
 
 
 def test_it_is_told_in_words() -> None:
