@@ -4,7 +4,7 @@
 #   has_systemd           whether systemd runs this machine
 #   as_owner COMMAND...   as the box's own user
 #   box_python ARGUMENT...  Python with the box's modules, as that user
-#   configured_port       which port its settings say
+#   configured SETTING... what its settings say, such as host and port, in one line
 
 # shellcheck disable=SC2034 # for whoever sources this
 OPT=/opt/edgebox DATA=/var/lib/edgebox UNITS=/etc/systemd/system OWNER=edgebox
@@ -16,14 +16,19 @@ as_owner() { setpriv --reuid="$OWNER" --regid="$OWNER" --clear-groups -- env HOM
 
 box_python() { as_owner "$OPT/current/bin/python" -I "$@"; }
 
-# Of its file; the drop-ins of the unit are not looked at.
-configured_port() {
+# By its file, and by the unit with its drop-ins, where systemd knows it.
+configured() {
+    local environment=
+    ! has_systemd || environment=$(systemctl show --property=Environment --value edgebox)
     box_python -c '
-import pathlib, sys
+import pathlib, shlex, sys
 from edgebox.config import Config, ConfigError
+directory, environment, *settings = sys.argv[1:]
+environment = dict(each.split("=", 1) for each in shlex.split(environment))
 try:
-    print(Config.load(pathlib.Path(sys.argv[1]), {}, {}).port)
+    config = Config.load(pathlib.Path(directory), environment, {})
 except ConfigError as error:
     sys.exit(str(error))
-' "$DATA"
+print(*(getattr(config, setting) for setting in settings))
+' "$DATA" "$environment" "$@"
 }
