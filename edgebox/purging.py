@@ -42,6 +42,9 @@ OWN_FILES = (
 )  # fmt: skip
 """What lies in the data directory and is no copy."""
 
+KEPT_BY_UPDATE = "update"
+"""Within the data directory: the copy with which scripts/update can go back, of the schema of the version before."""
+
 
 class Hindrance(StrEnum):
     """Why a list that is due is not purged by itself."""
@@ -259,7 +262,22 @@ class Purging:
             report(f"looking for copies in {folder}", 0)
             cleaned += clean_folder(folder, keys, self._clock.now(), own=own)
         self.on_cleaned()
-        return cleaned
+        return self._without_way_back(cleaned)
+
+    def _without_way_back(self, cleaned: Cleaned) -> Cleaned:
+        """Lists cannot be taken out of a copy that an older version has made; one that an update has kept goes."""
+        kept = (self._data_dir / KEPT_BY_UPDATE).resolve()
+        done, left = list(cleaned.done), []
+        for path, why in cleaned.left:
+            if kept not in path.parents:
+                left.append((path, why))
+                continue
+            try:
+                path.unlink(missing_ok=True)
+                done.append(path)
+            except OSError as error:
+                left.append((path, error.strerror or str(error)))
+        return Cleaned(tuple(done), tuple(left))
 
     def _clean_replaced(self) -> Cleaned:
         """What a restoration replaced goes altogether: it may be too damaged to take anything out of it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,9 @@ from edgebox.box import ActionError, Box
 from edgebox.clock import Clock
 from edgebox.config import Config
 from edgebox.model import Catalog, CheckInList, Event, ListTerms, RedeemRequest, Source, SourceKind, Subevent
-from edgebox.purging import Hindrance, Purged, event_ends_at
+from edgebox.purging import KEPT_BY_UPDATE, Hindrance, Purged, event_ends_at
 from edgebox.store.journal import export
+from tests.support.box import REPOSITORY
 from tests.support.event import StubEvent
 from tests.support.upstream import StubUpstream, always, json_answer
 
@@ -260,3 +263,23 @@ def test_a_stick_that_was_away_is_purged_when_it_is_back(house: House, tmp_path:
     assert b"secret000000" in (stick / "copy.sqlite3").read_bytes()
     assert house.box.purging.purge_due(folders=[stick]).copies.done == (stick / "copy.sqlite3",)
     assert b"secret000000" not in (stick / "copy.sqlite3").read_bytes()
+
+
+def test_the_way_back_of_an_update_has_no_names_either(house: House, tmp_path: Path) -> None:
+    """An older version made the copy: lists cannot be taken out of it, so it goes; nobody has to delete it by hand."""
+    house.scan()
+    house.box.sync_now()
+    kept = house.box.config.data_dir / KEPT_BY_UPDATE / "0.1.0-cafebabe"
+    kept.mkdir(parents=True)
+    house.box.store.copy_to(kept / "of-this-version.sqlite3")
+    house.box.store.copy_to(kept / "of-the-one-before.sqlite3")
+    with closing(sqlite3.connect(kept / "of-the-one-before.sqlite3")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    purged = house.box.purging.purge(house.list_id)
+    assert purged.copies.left == ()
+    assert [path.name for path in kept.iterdir()] == ["of-this-version.sqlite3"]
+    assert b"secret000000" not in (kept / "of-this-version.sqlite3").read_bytes()
+
+
+def test_the_script_keeps_it_there() -> None:
+    assert f"\nWORK=$DATA/{KEPT_BY_UPDATE}\n" in (REPOSITORY / "scripts" / "update").read_text()

@@ -61,7 +61,7 @@ def test_what_install_refuses(copy: Copy, arguments: tuple[str, ...], reason: st
     assert reason in run.stderr
 
 
-@pytest.mark.parametrize("script", ["install", "bundle", "hotspot"])
+@pytest.mark.parametrize("script", ["install", "update", "bundle", "hotspot"])
 def test_help_is_what_stands_above(copy: Copy, script: str) -> None:
     run = copy.run(script, "--help")
     assert run.returncode == 0

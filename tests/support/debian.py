@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,6 +96,46 @@ def bundle() -> Path:
     return folder
 
 
+def release(folder: Path, suite: str, version: str, change: Callable[[Path], None]) -> Path:
+    """A bundle of another version for one Debian: the code as it is now, in a copy in which `change` may change more.
+
+    Its parts come from the bundle above, so that nothing is downloaded twice.
+    """
+    parts, code = bundle(), folder / "code"
+    names = ("edgebox", "scripts", "systemd", "setup.cfg", "pyproject.toml", "requirements.txt", "README.md", "LICENSE")
+    for name in names:
+        if (REPOSITORY / name).is_dir():
+            shutil.copytree(REPOSITORY / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(REPOSITORY / name, code / name)
+    (code / "edgebox" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    change(code)
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{parts / 'wheels'} {_packers()}"}
+    made = subprocess.run(
+        [code / "scripts" / "bundle", "--python", SUITES[suite], folder / "bundle"], capture_output=True, text=True,
+        timeout=10 * MINUTE_S, env={**os.environ, "PYTHON": sys.executable, **offline}, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr[-800:]
+    return folder / "bundle"
+
+
+def _packers() -> Path:
+    """The folder with what packs the code into a wheel."""
+    folder = CACHE / "packers"
+    with locked("packers"):
+        if not folder.exists():
+            half = folder.with_suffix(".half")
+            shutil.rmtree(half, ignore_errors=True)
+            made = subprocess.run(
+                [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", half, "setuptools>=77"],
+                capture_output=True, text=True, timeout=10 * MINUTE_S, check=False,
+            )  # fmt: skip
+            if made.returncode != 0:
+                missing(f"setuptools could not be downloaded: {made.stderr[-800:]}")
+            half.rename(folder)
+    return folder
+
+
 class Machine:
     """A Debian that may be changed: `lower` folders, the first one on top, under a fresh one."""
 
@@ -117,9 +157,9 @@ class Machine:
         self._nspawn: subprocess.Popen[bytes] | None = None
         self.console = folder / "console"
 
-    def plug_in(self, bundle: Path) -> None:
+    def plug_in(self, bundle: Path, there: Path = STICK) -> None:
         """Put a copy of the bundle where a USB stick would be."""
-        shutil.copytree(bundle, self.path(STICK), symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(bundle, self.path(there), symlinks=True, dirs_exist_ok=True)
 
     def path(self, there: str | Path) -> Path:
         """Where a path of that machine is for the test."""
