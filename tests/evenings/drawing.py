@@ -21,8 +21,8 @@ def let_happen(
     """Let so many happen; fails with the story of the first that goes wrong. `outcome` is the one of a seed."""
     failures: list[Failure] = []
 
-    # The same seeds each time: new ones are looked for by hand (python -m tests.evenings), not by whoever runs the tests
-    # for something else. A smaller seed is no simpler evening: Hypothesis has nothing to shrink.
+    # The same seeds each time: new ones are looked for by hand (python -m tests.evenings), not by whoever runs the
+    # tests for something else. A smaller seed is no simpler evening: Hypothesis has nothing to shrink.
     @settings(
         max_examples=evenings, deadline=None, database=None, phases=[Phase.generate], derandomize=True,
         suppress_health_check=list(HealthCheck),
