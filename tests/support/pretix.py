@@ -338,7 +338,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         stub = cast(_Server, self.server).stub
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # of a client that was killed meanwhile
+            self.close_connection = True
+            return
         address = urlsplit(self.path)
         request = Request(
             method=self.command,

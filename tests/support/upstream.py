@@ -272,13 +272,21 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         stub = cast(_Server, self.server).stub
         request = self._read()
+        if request is None:
+            self.close_connection = True
+            return
         stub.requests.append(request)
         self._send(stub.response_to(request), stub.date())
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer
 
-    def _read(self) -> Request:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+    def _read(self) -> Request | None:
+        """None where the client was killed in the middle of it."""
+        length = int(self.headers.get("Content-Length", 0))
+        sent = self.rfile.read(length)
+        if len(sent) < length:
+            return None
+        body = sent.decode()
         address = urlsplit(self.path)
         verb = address.path.rstrip("/").rpartition("/")[2]
         return Request(
