@@ -21,7 +21,7 @@ from edgebox.rules import zone_of
 from edgebox.store import Store
 from edgebox.store.damage import NOTICE
 from edgebox.store.db import DATABASE_NAME
-from edgebox.store.elsewhere import Cleaned, clean_folder
+from edgebox.store.elsewhere import Cleaned, ListKey, clean_folder
 from edgebox.store.purger import Gone, Personal
 from edgebox.store.rebuilding import ENDINGS
 from edgebox.store.reserve import NAME as RESERVE_NAME
@@ -252,31 +252,32 @@ class Purging:
     def _clean(self, folders: Sequence[Path], report: Report) -> Cleaned:
         """Every copy that can be reached, of every list that was ever purged: a stick may have been away."""
         keys = self._store.purger.ended()
-        own = [*(self._data_dir / name for name in OWN_FILES), exports_folder(self._data_dir)]
+        own = [*(self._data_dir / name for name in (*OWN_FILES, KEPT_BY_UPDATE)), exports_folder(self._data_dir)]
         own = [path.resolve() for path in own]
         cleaned = Cleaned()
         if not keys:
             return cleaned
         cleaned += self._clean_replaced() + self._clean_exports([key.list_id for key in keys])
+        cleaned += self._clean_way_back(keys)
         for folder in dict.fromkeys(path.resolve() for path in (self._data_dir, *self.folders(), *folders)):
             report(f"looking for copies in {folder}", 0)
             cleaned += clean_folder(folder, keys, self._clock.now(), own=own)
         self.on_cleaned()
-        return self._without_way_back(cleaned)
+        return cleaned
 
-    def _without_way_back(self, cleaned: Cleaned) -> Cleaned:
-        """Lists cannot be taken out of a copy that an older version has made; one that an update has kept goes."""
+    def _clean_way_back(self, keys: Sequence[ListKey]) -> Cleaned:
+        """What an update has kept is of use to the version before, as that has made it, or not at all: then it goes."""
         kept = (self._data_dir / KEPT_BY_UPDATE).resolve()
+        if not kept.is_dir():
+            return Cleaned()
+        cleaned = clean_folder(kept, keys, self._clock.now(), keeps_schema=True)
         done, left = list(cleaned.done), []
         for path, why in cleaned.left:
-            if kept not in path.parents:
-                left.append((path, why))
-                continue
             try:
                 path.unlink(missing_ok=True)
                 done.append(path)
             except OSError as error:
-                left.append((path, error.strerror or str(error)))
+                left.append((path, error.strerror or why))
         return Cleaned(tuple(done), tuple(left))
 
     def _clean_replaced(self) -> Cleaned:

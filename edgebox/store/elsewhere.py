@@ -15,7 +15,7 @@ from edgebox.store import purge, trail
 from edgebox.store.copies import TRAIL
 from edgebox.store.db import Connection, StoreError, connect, transaction
 from edgebox.store.lists import forget
-from edgebox.store.migrations import pending
+from edgebox.store.migrations import applied, apply, pending
 
 MAGIC = b"SQLite format 3\0"
 
@@ -47,17 +47,22 @@ def key_of(connection: Connection, list_id: int) -> ListKey:
     return ListKey(list_id, row["organizer"], row["event"], row["added_at"])
 
 
-def clean_folder(folder: Path, lists: Sequence[ListKey], at: datetime, *, own: Collection[Path] = ()) -> Cleaned:
+def clean_folder(
+    folder: Path, lists: Sequence[ListKey], at: datetime, *, own: Collection[Path] = (), keeps_schema: bool = False
+) -> Cleaned:
     """Take lists out of every copy in a folder and the folders in it, but for what is the box's `own`.
 
-    What cannot be looked into is named.
+    What cannot be looked into is named. `keeps_schema`: see `clean`.
     """
     cleaned = Cleaned()
     if not folder.is_dir():
         return Cleaned(left=((folder, "it is not there now"),))
     for path in _files(folder, own):
         try:
-            is_done = clean_trail(path, lists) if path.suffix == TRAIL else clean(path, lists, at)
+            if path.suffix == TRAIL:
+                is_done = clean_trail(path, lists)
+            else:
+                is_done = clean(path, lists, at, keeps_schema=keeps_schema)
             cleaned += Cleaned(done=(path,)) if is_done else Cleaned()
         except (OSError, sqlite3.Error, StoreError) as error:
             why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
@@ -65,23 +70,27 @@ def clean_folder(folder: Path, lists: Sequence[ListKey], at: datetime, *, own: C
     return cleaned
 
 
-def clean(path: Path, lists: Sequence[ListKey], at: datetime) -> bool:
+def clean(path: Path, lists: Sequence[ListKey], at: datetime, *, keeps_schema: bool = False) -> bool:
     """Take lists out of one copy; False where none of them is in it. It is checked afterwards.
 
+    One that an older edgebox has made is brought up to date for that, unless it `keeps_schema`: then it is an error.
     Raises StoreError for a file that cannot be understood, OSError and sqlite3.Error.
     """
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise StoreError("it is no copy of a database: delete it if it holds names or codes")
     with closing(connect(path, read_only=True)) as connection:
-        if pending(connection):
+        is_older = bool(pending(connection))
+        if is_older and (keeps_schema or not applied(connection)):
             raise StoreError("it was made by an older edgebox, or by something else: delete it if it is a backup")
-        found = [key for key in lists if _holds(connection, key)]
+        is_in = _knows if is_older else _holds
+        found = [key for key in lists if is_in(connection, key)]
     if not found:
         return False
     with closing(connect(path)) as connection:
         try:
-            for key in found:
+            apply(connection)
+            for key in (key for key in found if _holds(connection, key)):
                 _purge(connection, key.list_id, at)
             for merge in purge.merges():
                 if not merge(connection):

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from edgebox.model import TicketData
 from edgebox.purging import OWN_FILES
+from edgebox.store import migrations
 from edgebox.store.db import DATABASE_NAME, connect
-from edgebox.store.elsewhere import clean_folder
+from edgebox.store.elsewhere import Cleaned, clean_folder
 from edgebox.store.purger import remains
+from edgebox.store.rows import add_tickets
 from tests.store.parting import GUESTS, Parting, traces
 from tests.store.venue import EIGHT
 
@@ -126,3 +129,29 @@ def test_the_box_s_own_files_are_left_alone(parting: Parting) -> None:
     cleaned = clean_folder(parting.data_dir, parting.store.purger.ended(), EIGHT, own=own)
     assert (cleaned.done, cleaned.left) == ((), ())
     assert parting.store.purger.look(parting.staying.id) == before
+
+
+def test_a_copy_of_an_older_edgebox_is_brought_up_to_date(parting: Parting, tmp_path: Path) -> None:
+    """As after an update: copies in the data directory and on the stick are still the old version's."""
+    older = tmp_path / "older" / "evening.sqlite3"
+    older.parent.mkdir()
+    with closing(connect(older)) as connection:
+        migrations.apply(connection, migrations.all_steps()[:7])
+        connection.execute("INSERT INTO source (kind, url, credential) VALUES ('file', '', '')")
+        connection.execute("ATTACH ? AS here", (str(parting.data_dir / DATABASE_NAME),))
+        copied = (
+            "INSERT INTO list (id, source_id, organizer, event, name, added_at) SELECT id, 1, organizer, event, name"
+        )
+        connection.execute(f"{copied}, added_at FROM here.list WHERE id = ?", (parting.leaving.id,))
+        connection.execute("DETACH here")
+        guest = TicketData("leaving-code", "AAAAA", 2, None, "leaving", False, True, True, "")
+        add_tickets(connection, 1, [guest], told=0)
+        connection.execute("PRAGMA journal_mode = DELETE")
+    parting.purge()
+    keys = parting.store.purger.ended()
+    assert [why for _, why in clean_folder(older.parent, keys, EIGHT, keeps_schema=True).left], "it stays as it is"
+    assert clean_folder(older.parent, keys, EIGHT).done == (older,)
+    assert b"leaving-code" not in older.read_bytes()
+    with closing(connect(older, read_only=True)) as connection:
+        assert migrations.pending(connection) == []
+    assert clean_folder(older.parent, keys, EIGHT) == Cleaned()
