@@ -76,10 +76,11 @@ install_release() {
     touch "$home/edgebox-installed"
 }
 
-# At once, for whoever looks.
+# At once, for whoever looks, and on the disk before what starts from it writes there.
 turn() {
     ln -sfn "versions/$2" "$OPT/$1.new"
     mv -T "$OPT/$1.new" "$OPT/$1"
+    sync "$OPT"
 }
 
 # True where that changed something.

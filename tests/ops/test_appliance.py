@@ -383,8 +383,10 @@ def used(booted: Machine) -> Machine:
 
 
 def test_uninstalled_it_leaves_the_data_and_installed_again_it_has_them(used: Machine) -> None:
+    used.path(f"{DATA}/update").mkdir()
     said = used.run(*INSTALL, "--uninstall")
 
+    assert not used.path(f"{DATA}/update").exists(), "a copy with which nobody can go back any more"
     assert f"Its data are still in {DATA}" in said
     for path in ("/opt/edgebox", UNIT, "/usr/local/bin/edgebox", "/etc/avahi/services/edgebox.service"):
         assert not used.path(path).exists(), path

@@ -206,6 +206,13 @@ def schema(machine: Machine) -> int:
     return int(machine.run("python3", "-c", look, f"{DATA}/edgebox.sqlite3"))
 
 
+def held_in_files(machine: Machine) -> str:
+    """A ticket's code, as often as it is found."""
+    return machine.run(
+        "grep", "--recursive", "--text", "--only-matching", "--no-filename", "secret000000", DATA, check=False
+    )
+
+
 def process(machine: Machine) -> str:
     return machine.run("systemctl", "show", "--property=MainPID,NRestarts", "edgebox")
 
@@ -275,6 +282,21 @@ def test_back_by_hand_with_all_that_the_newer_one_recorded(box: Machine, newer: 
     assert timers(box) == ["active", "active"]
     said = box.run(*UPDATE, "--back", check=False)
     assert (box.status, f"There is no version before edgebox {old}" in said) == (1, True)
+
+
+def test_after_a_purge_there_is_no_way_back_that_would_bring_names_again(box: Machine, newer: Make) -> None:
+    box.plug_in(newer(has_another_schema), NEWER)
+    box.run(*UPDATE)
+    assert "secret000000" in held_in_files(box)
+    said = box.run("edgebox", "purge", "--list", "1", "--yes")
+    assert "NOT purged" not in said
+    assert held_in_files(box) == ""
+
+    said = box.run(*UPDATE, "--back", check=False)
+    assert (box.status, "Going back was not possible" in said) == (1, True)
+    assert current(box).startswith("9.9.0-")
+    wait_until(lambda: '"serves_at": "http' in box.run("edgebox", "status", "--json"), 60, "the newer one serves on")
+    assert held_in_files(box) == ""
 
 
 @pytest.mark.parametrize("change", [does_not_serve, dies_soon], ids=lambda change: change.__name__)
