@@ -341,7 +341,7 @@ def test_one_that_cannot_serve_the_data_changes_nothing(box: Machine, newer: Mak
 
 @pytest.mark.parametrize("way", ["again", "back"])
 def test_what_was_killed_is_set_right(box: Machine, newer: Make, way: str) -> None:
-    """Once right before the changeover, with the box on hold, and once right after it."""
+    """Once while a copy is tried, once right before the changeover, with the box on hold, and once right after it."""
     old = current(box)
     box.plug_in(newer(has_another_schema), NEWER)
 
@@ -352,6 +352,7 @@ def test_what_was_killed_is_set_right(box: Machine, newer: Make, way: str) -> No
         wait_until(lambda: "inactive" in box.run("systemctl", "is-active", "update", check=False), 30, "it has ended")
 
     with scanning(box) as gates:
+        killed(box.path(f"{DATA}/update/rehearsal/edgebox.sqlite3").exists)
         killed(box.path(f"{DATA}/update/{old}").exists)
         killed(lambda: current(box) != old)
         said = box.run(*UPDATE, *(["--back"] if way == "back" else []))

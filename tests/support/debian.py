@@ -203,8 +203,8 @@ class Machine:
                 f"the system did not boot:\n{self.console.read_text('utf-8', 'replace')}"
             )
             found = children.read_text().split()
-            # Before it is systemd, it is a copy of what starts it.
-            return next((int(pid) for pid in found if Path(f"/proc/{pid}/comm").read_text() == "systemd\n"), None)
+            # Before it is systemd, it is a copy of what starts it, and others come and go.
+            return next((int(pid) for pid in found if _name_of(pid) == "systemd"), None)
 
         self._init = wait_until(init, MINUTE_S, "the system has an init")
         wait_until(
@@ -229,6 +229,14 @@ class Machine:
 _WITH_FRESH_RUN = (
     "unshare", "--mount", "sh", "-c", 'mount --make-rprivate / && mount -t tmpfs tmpfs /run && exec "$@"', "sh",
 )  # fmt: skip
+
+
+def _name_of(pid: str) -> str:
+    """Of a process; empty where it has gone meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _run(command: Sequence[str | Path], timeout_s: float) -> subprocess.CompletedProcess[str]:
