@@ -66,7 +66,8 @@ class Evening:
 
     def said(self) -> list[tuple[str, str]]:
         """Level and text of each line so far; each is one."""
-        lines = self.box.output.splitlines()[1:]  # after its address
+        address = f"edgebox serves at {self.box.url}"  # which is none
+        lines = [line for line in self.box.output.splitlines() if line != address]
         matches = [LINE.fullmatch(line) for line in lines]
         assert all(matches), [line for line, match in zip(lines, matches, strict=True) if not match]
         return [(match["level"], match["rest"]) for match in matches if match]

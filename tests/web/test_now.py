@@ -16,7 +16,7 @@ from edgebox.web import now as now_module
 from tests.support.upstream import StubUpstream
 from tests.web.conftest import Browser, House
 
-STEPS = 50
+STEPS = 1
 """Of SQLite's machine, between two counts."""
 EVENING = 240
 
