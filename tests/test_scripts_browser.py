@@ -45,7 +45,7 @@ def test_others_are_told_what_is_missing_and_the_other_tests_run(copy: Copy) -> 
     assert "sudo apt-get install chromium" in run.stderr
     calls = copy.calls()
     assert without_python(calls) == []
-    assert calls[-1].endswith("python -m pytest -n 2 --dist worksteal -m not interop")
+    assert calls[-1].endswith("python -m pytest -n 3 --dist worksteal -m not interop")
 
 
 def test_under_ci_a_missing_browser_is_a_failure(copy: Copy) -> None:

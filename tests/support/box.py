@@ -33,12 +33,13 @@ def free_port() -> int:
     """A TCP port of 127.0.0.1 that nothing listened on a moment ago.
 
     It lies below the ports that the system gives to outgoing connections: those could take it while a test has its
-    server stopped, and a connection to it from itself would even succeed. Each of two test processes has ports of its
+    server stopped, and a connection to it from itself would even succeed. Each of four test processes has ports of its
     own.
     """
-    first = 26000 if os.environ.get("PYTEST_XDIST_WORKER", "gw0").endswith(("1", "3")) else 20000
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 16000 + 4000 * (worker % 4)
     while True:
-        port = first + secrets.randbelow(6000)  # random itself is seeded by tests that draw their inputs
+        port = first + secrets.randbelow(4000)  # random itself is seeded by tests that draw their inputs
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
