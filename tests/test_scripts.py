@@ -296,7 +296,7 @@ class TestTests:
         run = copy.run("test", "tests/test_x.py", "-k", "a or b")
 
         assert run.returncode == 0, run.stderr
-        expected = [*CHECKS, "python -m pytest -n 2 --dist worksteal -m not interop tests/test_x.py -k a or b"]
+        expected = [*CHECKS, "python -m pytest -n 3 --dist worksteal -m not interop tests/test_x.py -k a or b"]
         assert copy.calls()[3:] == [f"{copy.root}: {call}" for call in expected]
 
     def test_a_check_that_fails_is_shown_the_others_run_and_pytest_does_not(self, copy: Copy) -> None:
@@ -334,19 +334,19 @@ class TestInterop:
         run = copy.run("test")
 
         assert "interop tests are left out" in run.stderr
-        assert self.last_call(copy) == "python -m pytest -n 2 --dist worksteal -m not interop"
+        assert self.last_call(copy) == "python -m pytest -n 3 --dist worksteal -m not interop"
 
     def test_with_it_they_run(self, copy: Copy) -> None:
         self.place_pretix(copy)
 
         assert copy.run("test").returncode == 0
-        assert self.last_call(copy) == "python -m pytest -n 2 --dist worksteal"
+        assert self.last_call(copy) == "python -m pytest -n 3 --dist worksteal"
 
     def test_they_can_be_left_out_all_the_same(self, copy: Copy) -> None:
         self.place_pretix(copy)
 
         assert copy.run("test", "-m", "slow or quick", "--no-interop").returncode == 0
-        assert self.last_call(copy) == "python -m pytest -n 2 --dist worksteal -m not interop and (slow or quick)"
+        assert self.last_call(copy) == "python -m pytest -n 3 --dist worksteal -m not interop and (slow or quick)"
 
     def test_ci_fails_where_they_cannot_run(self, copy: Copy) -> None:
         run = copy.run("test", "--interop")
@@ -368,7 +368,7 @@ class TestInterop:
         self.place_pretix(copy)
 
         assert copy.run("test", "--interop").returncode == 0
-        assert self.last_call(copy) == "python -m pytest -n 2 --dist worksteal (must not skip)"
+        assert self.last_call(copy) == "python -m pytest -n 3 --dist worksteal (must not skip)"
 
     def test_ci_fails_where_one_of_the_two_is_missing(self, copy: Copy) -> None:
         self.place_pretix(copy)
@@ -390,4 +390,4 @@ class TestInterop:
         folder = self.place_pretix(copy).rename(copy.elsewhere / "old pretix")
 
         assert copy.run("test", EDGEBOX_PRETIX_LEGACY=folder.name).returncode == 0
-        assert self.last_call(copy) == "python -m pytest -n 2 --dist worksteal"
+        assert self.last_call(copy) == "python -m pytest -n 3 --dist worksteal"
