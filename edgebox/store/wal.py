@@ -22,6 +22,8 @@ HEAD_BYTES, FRAME_HEAD_BYTES = 32, 24
 _LITTLE, _BIG = 0x377F0682, 0x377F0683
 """What a log begins with: in which order its checksums take the bytes of a word."""
 _SALTS = slice(8, 16)
+SECTOR_BYTES = 512
+"""The least that a disk writes as a whole."""
 _MXFRAME_AT = 16
 """Where the index beside the log (`-shm`) says how many frames SQLite reads."""
 
@@ -91,12 +93,17 @@ class Wal:
             head = self._frame_head(number)
             if head[_SALTS] != self.salts:
                 continue
-            is_commit = int.from_bytes(head[4:8], "big") > 0
+            is_commit = int.from_bytes(head[4:8], "big") > 0 and self._is_of_one_piece(number)
             if first_commit is None:
                 first_commit = number if is_commit else None
             elif (is_commit or number == first_commit + 1) and self._frame(number):
                 return True
         return False
+
+    def _is_of_one_piece(self, number: int) -> bool:
+        """Whether page, commit and salts in a frame's head were written together: a power cut may leave one sector as
+        it was in an earlier log, and the next one new."""
+        return self._offset(number) % SECTOR_BYTES <= SECTOR_BYTES - _SALTS.stop or self._frame(number) is not None
 
     def _frame(self, number: int) -> Frame | None:
         """A frame of this log, None where it is not whole."""

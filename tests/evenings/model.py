@@ -116,10 +116,11 @@ class Model:
     def _now(self, ticket: str, covered: frozenset[int] | None = None) -> Belief:
         covered = self._covered or frozenset() if covered is None else covered
         standing, told = self._truth[ticket]
-        standings = {standing}
-        if standing is None:  # what was told before is withdrawn now
-            standings = {known and (known[0], WITHDRAWN) for known in self._believed(ticket).standings}
-        return Belief(standings, {(told, covered)})
+        if standing is None:  # what was told before is withdrawn now; of its check-ins nothing is told
+            before = self._believed(ticket)
+            standings: set[Standing] = {known and (known[0], WITHDRAWN) for known in before.standings}
+            return Belief(standings, {*before.told, (told, covered)})
+        return Belief({standing}, {(told, covered)})
 
     def _belief(self, ticket: str) -> Belief:
         return self._beliefs.setdefault(ticket, Belief())

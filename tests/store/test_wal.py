@@ -151,3 +151,32 @@ def test_there_may_be_no_log(tmp_path: Path, writer: sqlite3.Connection) -> None
     assert not wal.has_lost_commits(left)
     assert not wal.holds_pages(left, range(1, 2))
     assert wal.read_by_sqlite(tmp_path / "nowhere") == 0
+
+
+def test_a_head_that_is_half_of_an_earlier_log_says_nothing(tmp_path: Path, writer: sqlite3.Connection) -> None:
+    """The power went while a long transaction was written over an earlier log, and one sector stayed as it was: the
+    frame seems to have committed something, and the next ones to go on behind that."""
+    torn = 42
+    for number in range(2 * torn):
+        note(writer, f"{number}")
+    log = tmp_path / "live.sqlite3-wal"
+    begins = 32 + (torn - 1) * FRAME
+    before = log.read_bytes()[begins : begins + 8]
+    assert int.from_bytes(before[4:], "big") > 0, "a commit"
+    assert begins % 512 == 512 - len(before), "the sector ends within the head"
+    assert writer.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0] == 0
+    note(writer, *(f"{number}" + PAGE * "x" for number in range(torn)))
+    assert not has_lost_commits(power_goes(tmp_path))
+    with log.open("r+b") as file:
+        file.seek(begins)
+        file.write(before)
+    left = power_goes(tmp_path)
+    assert wal.read_by_sqlite(left) == 0
+    assert torn + 1 in whole_ones(left)
+    assert not has_lost_commits(left)
+
+
+def whole_ones(database: Path) -> set[int]:
+    """Frames that are whole, whether their transaction is or not."""
+    with closing(Wal(wal.beside(database, "-wal"))) as log:
+        return {number for number in range(1, log.frames + 1) if log._frame(number)}
