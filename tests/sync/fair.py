@@ -22,7 +22,7 @@ NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
 def sell(pretix: PretixStub, count: int, first: int = 1) -> None:
     """Orders of one ticket each, made a minute after each other, long ago."""
     for number in range(first, first + count):
-        made = START - timedelta(days=1) + timedelta(minutes=number)
+        made = START - timedelta(days=7) + timedelta(minutes=number)
         pretix.orders.append(order(f"C{number:04d}", position(number), made=made))
 
 
