@@ -129,7 +129,7 @@ class Purging:
         due_at = self.due_at(list_)
         if due_at is None or due_at > self._clock.now():
             return None
-        return self._hindrance(list_, self._store.purger.unsettled(list_.id))
+        return self._hindrance(list_, self._store.journal.waiting(list_.id))
 
     def outlooks(self, list_id: int | None = None) -> list[Outlook]:
         """How each list stands, also those that were removed; or this one. Raises ActionError for an unknown one."""

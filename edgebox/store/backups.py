@@ -82,7 +82,7 @@ def find(source: Path) -> Backup:
 
 
 def _boxes(source: Path) -> list[Path]:
-    """The folders with a box's backups, by the newest: the source itself, or those in it."""
+    """The folders with a box's backups: the source itself, or those in it."""
     candidates = [source, *source.glob("*"), *source.glob(f"{FOLDER}/*")]
     return [folder for folder in candidates if folder.is_dir() and copies.in_folder(folder)]
 
@@ -147,7 +147,7 @@ def _own(path: Path, backup: Backup) -> str | None:
     """How far the database that is to be replaced can be believed: whole or damaged; None where it is another box's, as
     far as can be told, or not there at all."""
     with suppress(StoreError, sqlite3.Error), closing(peek(path)) as connection:
-        if not backup.box_id or id_of(connection) != backup.box_id:
+        if not _is_same_box(connection, backup):
             return None
         with suppress(sqlite3.Error):
             return "whole" if full_check(connection) is None else "damaged"
@@ -173,5 +173,9 @@ def own(data_dir: Path, backup: Backup) -> Own | None:
     with suppress(StoreError, sqlite3.Error), closing(peek(path)) as connection:
         count = "SELECT count(*), count(*) FILTER (WHERE state IN ('pending', 'parked')) FROM checkin"
         checkins, unsettled = connection.execute(count).fetchone()
-        return Own(bool(backup.box_id) and id_of(connection) == backup.box_id, checkins, unsettled)
+        return Own(_is_same_box(connection, backup), checkins, unsettled)
     return None
+
+
+def _is_same_box(connection: Connection, backup: Backup) -> bool:
+    return bool(backup.box_id) and id_of(connection) == backup.box_id

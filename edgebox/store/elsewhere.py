@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 from edgebox.instants import to_text
-from edgebox.store import purge, trail
+from edgebox.store import files, purge, trail
 from edgebox.store.copies import TRAIL
+from edgebox.store.copying import full_check
 from edgebox.store.db import Connection, StoreError, connect, transaction
 from edgebox.store.lists import forget
 from edgebox.store.migrations import applied, apply, pending
-
-MAGIC = b"SQLite format 3\0"
+from edgebox.store.pages import MAGIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ def clean(path: Path, lists: Sequence[ListKey], at: datetime, *, keeps_schema: b
         finally:
             # It stands alone again: no file beside it.
             connection.execute("PRAGMA journal_mode = DELETE")
-        if connection.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+        if full_check(connection) is not None:
             raise StoreError("it is not whole: delete it, and make a new one")
-    _sync(path)
+    files.sync(path)
     return True
 
 
@@ -154,11 +154,3 @@ def _files(folder: Path, own: Collection[Path]) -> Iterator[Path]:
             # What SQLite had beside a copy goes with it; sockets and the like hold nothing.
             if path not in own and path.is_file() and not path.is_symlink():
                 yield path
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -14,7 +14,7 @@ from edgebox.model import CheckIn, CheckInList, CheckInState, ConflictReason, Di
 from edgebox.store.claims import Claims
 from edgebox.store.db import Connection, Refused, Row, reading
 from edgebox.store.history import answers_from_json
-from edgebox.store.lists import Lists
+from edgebox.store.lists import Lists, unsettled
 from edgebox.store.numbers import Numbers
 from edgebox.store.readers import Readers
 from edgebox.store.writer import Writer
@@ -106,10 +106,7 @@ class Journal:
     def waiting(self, list_id: int) -> int:
         """How many check-ins of a list upstream does not have and would yet be told."""
         with self._readers.reading() as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM checkin WHERE list_id = ? AND state IN ('pending', 'parked')", (list_id,)
-            ).fetchone()
-        return int(row[0])
+            return unsettled(connection, list_id)
 
     def settle(
         self, checkin: CheckIn, at: datetime, *, conflict: ConflictReason | None = None, note: str | None = None

@@ -117,11 +117,6 @@ class Purger:
             ).fetchone()
         return from_text(row["received_at"]) if row else None
 
-    def unsettled(self, list_id: int) -> int:
-        """How many check-ins of a list upstream does not have yet, the parked ones too."""
-        with self._readers.reading() as connection:
-            return unsettled(connection, list_id)
-
     def unfinished(self) -> list[int]:
         """Lists of which a purge was begun and not ended."""
         with self._readers.reading() as connection:

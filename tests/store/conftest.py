@@ -9,6 +9,7 @@ import pytest
 
 from tests.store.desk import Desk
 from tests.store.evening import Evening
+from tests.store.parting import Parting
 from tests.store.venue import Venue
 
 
@@ -59,3 +60,14 @@ def opened(tmp_path: Path) -> Iterator[Callable[[Path], Venue]]:
     yield open_
     for venue in venues:
         venue.close()
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a box that was used for a list that stays and one that leaves; to be copied."""
+    data_dir = tmp_path_factory.mktemp("filled") / "data"
+    data_dir.mkdir()
+    opened = Parting(data_dir)
+    opened.fill()
+    opened.close()
+    return data_dir

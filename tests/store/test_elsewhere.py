@@ -23,16 +23,6 @@ from tests.store.venue import EIGHT
 IN = GUESTS // 2
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data_dir = tmp_path_factory.mktemp("filled") / "data"
-    data_dir.mkdir()
-    opened = Parting(data_dir)
-    opened.fill()
-    opened.close()
-    return data_dir
-
-
 @pytest.fixture
 def parting(tmp_path: Path, filled: Path) -> Iterator[Parting]:
     """A box, and a stick with a backup of it in a folder."""

@@ -26,17 +26,6 @@ from tests.store.venue import EIGHT, HeldWriter, a_catalog, commits_in_wal, full
 IN = GUESTS // 2
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data directory of a box that was used; to be copied."""
-    data_dir = tmp_path_factory.mktemp("filled") / "data"
-    data_dir.mkdir()
-    opened = Parting(data_dir)
-    opened.fill()
-    opened.close()
-    return data_dir
-
-
 @pytest.fixture
 def parting(tmp_path: Path, filled: Path) -> Iterator[Parting]:
     opened = Parting(shutil.copytree(filled, tmp_path / "data"))
