@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Put:
     nonce: str
 
 
-class Evening:
+class Evening(ABC):
     """One box on a copy of `prepared`, which has the list already. What a dialect does otherwise, its subclass does."""
 
     def __init__(self, prepared: Path, directory: Path, *, patience_s: float = PATIENT_S) -> None:
@@ -78,17 +79,17 @@ class Evening:
 
     # --- what a dialect knows -----------------------------------------------------------------------------------------
 
+    @abstractmethod
     def act(self) -> None:
         """The evening: pulls, scans and pushes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self) -> list[Put]:
         """What upstream has of the box's check-ins, in its order, as often as it has it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def told(self) -> dict[str, bool]:
         """Upstream's tickets: secret to whether it is in."""
-        raise NotImplementedError
 
     # --- the box's part -----------------------------------------------------------------------------------------------
 

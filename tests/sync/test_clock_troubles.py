@@ -5,6 +5,7 @@ The Pi's clock is wrong, jumps, or is set right, while check-ins wait; what real
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -59,7 +60,7 @@ class Pi:
         self.error_s, self.is_synchronised = 0.0, True
 
 
-class Venue:
+class Venue(ABC):
     """A box whose upstream is there or is not. `told` has what upstream got: secret, time and direction, in order."""
 
     def __init__(self, directory: Path, pi: Pi) -> None:
@@ -90,11 +91,11 @@ class Venue:
         [synced] = self.box.sync_now()
         assert synced.problem is None
 
-    def gone(self, is_gone: bool) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def gone(self, is_gone: bool) -> None: ...
 
-    def told(self) -> list[tuple[str, datetime, str]]:
-        raise NotImplementedError
+    @abstractmethod
+    def told(self) -> list[tuple[str, datetime, str]]: ...
 
     def check(self) -> None:
         told = self.told()
